@@ -1,0 +1,31 @@
+"""Counted outcomes: nothing is dropped without a number that says so."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class Counts:
+    """How often each outcome happened, by room and outcome (`profiles.ibeacon`, `too_short`).
+
+    Names are taken from code and profile files, never from signals: a count holds no identity.
+    """
+
+    def __init__(self) -> None:
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    def count(self, room: str, outcome: str, n: int = 1) -> None:
+        self._counted[room, outcome] += n
+
+    def of(self, room: str, outcome: str) -> int:
+        return self._counted[room, outcome]
+
+    def total(self, room: str) -> int:
+        return sum(n for (r, _), n in self._counted.items() if r == room)
+
+    def by_room(self) -> dict[str, dict[str, int]]:
+        """All counts as `{room: {outcome: n}}`, sorted by name."""
+        rooms: dict[str, dict[str, int]] = {}
+        for (room, outcome), n in sorted(self._counted.items()):
+            rooms.setdefault(room, {})[outcome] = n
+        return rooms

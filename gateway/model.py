@@ -1,0 +1,226 @@
+"""The words of this program (DESIGN §3) as types: signals, observations, the site map, presence.
+
+Everything here is plain data. Times are Unix seconds UTC as float (`t_s` is the moment of reception),
+places are metres indoors and degrees WGS84 outdoors, signal strength is dBm.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Change = Literal["approaching", "entering", "entered", "passed", "dwelled", "left"]
+CHANGES: tuple[Change, ...] = ("approaching", "entering", "entered", "passed", "dwelled", "left")
+
+EVIDENCE_KEYS = frozenset(
+    "receiver rssi_dbm links margin accuracy_m speed_kmh depth_m interval_s late time_source "
+    "battery_pct moved reason implausible".split()
+)
+"""The closed set of keys in `Presence.evidence`."""
+
+
+# --- signals: what a source hands over; each is one line of a recording (DESIGN §6.1) ---
+
+
+class Sighting(Struct, frozen=True, gc=False):
+    """One BLE advertisement heard by one receiver."""
+
+    t_s: float
+    receiver: str
+    address: str
+    """Lower case with colons; memory only, never logged or stored for an unknown device."""
+    address_type: str
+    """`public`, `random`, or empty when the receiver did not say."""
+    rssi_dbm: float
+    adv: bytes = b""
+    """AD structures as on the air; empty when a remote receiver reports only what it decoded."""
+    identity: str = ""
+    """The identity as a remote receiver decoded it; empty: it is derived from `adv`."""
+
+
+class Message(Struct, frozen=True, gc=False):
+    """One MQTT message, not yet decoded."""
+
+    t_s: float
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+class ReceiverState(Struct, frozen=True, gc=False):
+    """A receiver's last will or heartbeat."""
+
+    t_s: float
+    receiver: str
+    alive: bool
+
+
+class ConsentSignal(Struct, frozen=True):
+    """Records of the consent feed (DESIGN §6.3), not yet validated."""
+
+    t_s: float
+    records: tuple[Any, ...]
+    complete: bool = False
+    """These are all records there are: subjects that are not among them are enrolled no longer."""
+
+
+class ClockStep(Struct, frozen=True, gc=False):
+    """The wall clock was corrected by `step_s`; pipeline time itself never jumps back."""
+
+    t_s: float
+    step_s: float
+
+
+Signal = Sighting | Message | ReceiverState | ConsentSignal | ClockStep
+
+
+# --- observations: what the core works on, subject and device already known ---
+
+
+class Fix(Struct, gc=False):
+    """One vehicle position as a firmware profile decoded it; `subject` is filled in by identification."""
+
+    t_s: float
+    """Moment of reception."""
+    fix_t_s: float
+    """Moment of the position itself; equals `t_s` when `time_source` is `reception`."""
+    device: str
+    """Identity, `vehicle:<id>`."""
+    lat_deg: float
+    lon_deg: float
+    accuracy_m: float | None = None
+    """Radius of the reported accuracy; None when unknown (a reported 0 means unknown)."""
+    speed_kmh: float | None = None
+    heading_deg: float | None = None
+    ignition: bool | None = None
+    retained: bool = False
+    time_source: Literal["device", "reception"] = "device"
+    subject: str = ""
+
+
+class Reading(Struct, frozen=True, gc=False):
+    """One radio link heard once: a known device and one fixed end (receiver or beacon) of the map."""
+
+    t_s: float
+    subject: str
+    device: str
+    link: str
+    """Id of the receiver or beacon in the map."""
+    rssi_dbm: float
+
+
+Observation = Reading | Fix
+
+
+# --- the site map ---
+
+Point = tuple[float, float]
+"""(x, y) in metres on a floor, or (latitude, longitude) in degrees outdoors."""
+Ring = tuple[Point, ...]
+"""Corner points, at least three, not closed: the last is not the first again."""
+
+
+class Zone(Struct, frozen=True):
+    """A place found by radio. A parent (one that others are `part_of`) has no place of its own."""
+
+    id: str
+    kind: str
+    name: str
+    floor: str
+    polygon: Ring | None = None
+    at: Point | None = None
+    dwell_s: tuple[float, ...] = ()
+    """Thresholds of `dwelled`, rising."""
+    leave_after_s: float = 20.0
+    part_of: str | None = None
+
+
+class Anchor(Struct, frozen=True):
+    """The fixed end of a radio link: a receiver, or a beacon (then with the identity that it sends)."""
+
+    id: str
+    floor: str
+    at: tuple[float, float, float] | None = None
+    identity: str = ""
+    tx_power_dbm: float | None = None
+
+
+class Circle(Struct, frozen=True):
+    lat_deg: float
+    lon_deg: float
+    radius_m: float
+
+
+class Fence(Struct, frozen=True):
+    """A place found by position: polygons (each an outer ring and its holes), or a circle."""
+
+    id: str
+    kind: str
+    name: str
+    polygons: tuple[tuple[Ring, ...], ...] = ()
+    circle: Circle | None = None
+    dwell_s: tuple[float, ...] = ()
+    approach_ring_m: float | None = None
+    approach_eta_s: float | None = None
+
+
+class SiteMap(Struct, frozen=True):
+    site: str
+    name: str = ""
+    timezone: str = "UTC"
+    device_class: Literal["phone", "store_tag"] = "phone"
+    zones: tuple[Zone, ...] = ()
+    receivers: tuple[Anchor, ...] = ()
+    beacons: tuple[Anchor, ...] = ()
+    fences: tuple[Fence, ...] = ()
+
+
+# --- presence ---
+
+
+class OpenStay(Struct, frozen=True):
+    """What must outlive a restart of a stay or of an open `entering` (DESIGN §3.1)."""
+
+    subject: str
+    zone: str
+    phase: Literal["entering", "inside"]
+    since_s: float
+    entered_s: float | None
+    """None while `entering`."""
+    last_inside_s: float
+    """Time of the last evidence inside, as known when this was written."""
+    announced_s: float
+    """Highest dwell threshold announced, 0 when none."""
+    confidence: float
+    slow: bool
+    """The last fix inside was slow: an open `entering` then ends as `entered`."""
+    devices: tuple[str, ...]
+    """Devices that hold the stay, sorted."""
+
+
+class StayClosed(Struct, frozen=True):
+    """The stay of this subject in this zone is over: its `OpenStay` is to be forgotten."""
+
+    subject: str
+    zone: str
+
+
+class Presence(Struct, frozen=True):
+    """One event of the core."""
+
+    t_s: float
+    """When it happened."""
+    emitted_s: float
+    """Pipeline time at which it was decided."""
+    subject: str
+    zone: str
+    change: Change
+    since_s: float
+    dwell_s: float
+    confidence: float
+    evidence: dict[str, Any]
+    threshold_s: float | None = None
+    """Only with `dwelled`."""
+    stay: OpenStay | None = None
+    """The stay as it stands after this change; None when it is closed or there is none."""
