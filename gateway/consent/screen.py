@@ -1,0 +1,193 @@
+"""The screen: each presence against each recipient. What is not permitted does not become a Release."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from gateway.consent.keys import Keys
+from gateway.consent.policy import PLATFORM, Policy, Purpose, Recipient
+from gateway.consent.register import Permit, Register
+from gateway.consent.release import _SEAL, Release
+from gateway.counts import Counts
+from gateway.model import Presence
+
+Removal = Literal["withdrawn", "expired"]
+
+PARTNER_ROUNDING_S = 60
+"""Partners see times and durations in whole minutes."""
+
+
+class Stored(Protocol):
+    """A release as the outbox kept it."""
+
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def subject_key(self) -> bytes: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def zone(self) -> str: ...
+    @property
+    def change(self) -> str: ...
+    @property
+    def t_s(self) -> float: ...
+    @property
+    def expires_s(self) -> float | None: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class ConsentScreen:
+    """Decides at event time (`releases`) and again at send time (`again`)."""
+
+    def __init__(self, policy: Policy, register: Register, keys: Keys, counts: Counts) -> None:
+        self._policy = policy
+        self._register = register
+        self._keys = keys
+        self._counts = counts
+        self._version = policy.version
+        self._source = f"/sites/{policy.site}/gateways/{policy.gateway}"
+        self._subjects: dict[bytes, str] = {}
+        """Subject key → subject, of those whose events were released or resumed since the start."""
+
+    def releases(self, presence: Presence) -> list[Release]:
+        """One for each recipient that may have it: by the first permitted purpose, with its fields only."""
+        made = []
+        for recipient in self._policy.recipients:
+            release = self._first_permitted(presence, recipient)
+            if release is not None:
+                made.append(release)
+        return made
+
+    def concerns_anybody(self, subject: str, zone: str, t_s: float) -> bool:
+        """Whether any change of this stay could be released: then it may be kept across a restart."""
+        return any(
+            isinstance(self._register.decide(subject, purpose.term, recipient.name, zone, (t_s,)), Permit)
+            for recipient in self._policy.recipients
+            for purpose in recipient.purposes
+            if purpose.zones is None or zone in purpose.zones
+        )
+
+    def know(self, subjects: set[str]) -> None:
+        """Let stored releases of these subjects be recognised; others are denied as not enrolled."""
+        for subject in subjects:
+            self._subjects[self._keys.subject_key(subject)] = subject
+
+    def subject_key(self, subject: str) -> bytes:
+        return self._keys.subject_key(subject)
+
+    def again(self, stored: Stored, now_s: float) -> Release | Removal:
+        """The same release, if everything still permits it now; else why it must be removed."""
+        subject = self._subjects.get(stored.subject_key)
+        if subject is None:
+            self._deny("not_enrolled")
+            return "withdrawn"
+        if not any(r.name == stored.recipient for r in self._policy.recipients):
+            self._deny("no_recipient")
+            return "withdrawn"
+        moments_s = (stored.t_s, now_s)
+        verdict = self._register.decide(subject, stored.purpose, stored.recipient, stored.zone, moments_s)
+        if not isinstance(verdict, Permit):
+            self._deny(verdict)
+            return "expired" if verdict == "expired" else "withdrawn"
+        return Release(
+            _SEAL, recipient=stored.recipient, id=stored.id, subject_key=stored.subject_key,
+            purpose=stored.purpose, zone=stored.zone, change=stored.change, t_s=stored.t_s,
+            expires_s=stored.expires_s, body=stored.body,
+        )  # fmt: skip
+
+    def _first_permitted(self, presence: Presence, recipient: Recipient) -> Release | None:
+        denial = "no_purpose"
+        for purpose in recipient.purposes:
+            if presence.change not in purpose.changes:
+                continue
+            if purpose.zones is not None and presence.zone not in purpose.zones:
+                continue
+            moments_s = (presence.t_s, presence.emitted_s)
+            verdict = self._register.decide(
+                presence.subject, purpose.term, recipient.name, presence.zone, moments_s
+            )
+            if isinstance(verdict, Permit):
+                self._counts.count("consent", "released")
+                return self._make(presence, recipient, purpose, verdict)
+            denial = verdict
+        self._deny(denial)
+        return None
+
+    def _deny(self, reason: str) -> None:
+        self._counts.count("consent", f"denied_{reason}")
+
+    def _make(self, presence: Presence, recipient: Recipient, purpose: Purpose, permit: Permit) -> Release:
+        is_platform = recipient.name == PLATFORM
+        step_s = 0 if is_platform else PARTNER_ROUNDING_S
+        subject_key = self._keys.subject_key(presence.subject)
+        self._subjects[subject_key] = presence.subject
+        event_id = self._keys.event_id(
+            self._policy.site, self._policy.gateway, recipient.name, presence.subject, presence.zone,
+            presence.change, _ms(presence.threshold_s or 0.0), _ms(presence.t_s),
+        )  # fmt: skip
+        expires_s = permit.until_s if math.isfinite(permit.until_s) else None
+        event: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": self._source,
+            "type": f"presence.{presence.change}.v1",
+            "subject": self._reference(presence, recipient.name, is_platform=is_platform),
+            "time": rfc3339(_rounded(presence.t_s, step_s)),
+            "datacontenttype": "application/json",
+            "dataschema": f"urn:presence:{presence.change}:v1",
+            "recipient": recipient.name,
+            "purpose": purpose.term,
+            "consentid": permit.record_id
+            if is_platform
+            else self._keys.consent_id(recipient.name, permit.record_id),
+            "policyversion": self._version,
+        }
+        if expires_s is not None:
+            event["expirytime"] = rfc3339(expires_s)
+        event["data"] = self._facts(presence, purpose, step_s)
+        return Release(
+            _SEAL, recipient=recipient.name, id=event_id, subject_key=subject_key, purpose=purpose.term,
+            zone=presence.zone, change=presence.change, t_s=presence.t_s, expires_s=expires_s,
+            body=msgspec.json.encode(event),
+        )  # fmt: skip
+
+    def _reference(self, presence: Presence, recipient: str, *, is_platform: bool) -> str:
+        if is_platform:
+            return presence.subject
+        epoch = int(presence.since_s // self._policy.epoch_s)
+        return self._keys.pseudonym(recipient, epoch, presence.subject)
+
+    def _facts(self, presence: Presence, purpose: Purpose, step_s: int) -> dict[str, Any]:
+        """The listed fields of the event and nothing else."""
+        kind, name = self._policy.zone_facts.get(presence.zone, ("", ""))
+        known: dict[str, Any] = {
+            "zone": {"id": presence.zone, "kind": kind, "name": name},
+            "since": rfc3339(_rounded(presence.since_s, step_s)),
+            "dwell_s": round(_rounded(presence.dwell_s, step_s), 3),
+            "threshold_s": presence.threshold_s,
+            "confidence": round(presence.confidence, 3),
+            "evidence": presence.evidence,
+        }
+        return {k: v for k, v in known.items() if k in purpose.fields and v is not None}
+
+
+def rfc3339(t_s: float) -> str:
+    """Unix seconds as RFC 3339 with milliseconds, UTC."""
+    moment = datetime.fromtimestamp(_ms(t_s) / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _ms(t_s: float) -> int:
+    return round(t_s * 1000)
+
+
+def _rounded(t_s: float, step_s: int) -> float:
+    return t_s if step_s == 0 else t_s // step_s * step_s

@@ -1,0 +1,401 @@
+"""YAML files whose every value remembers where it was written, and problems that point there.
+
+One YAML 1.2 document per file, read with ruamel.yaml's event parser and resolved by the core schema
+(YAML 1.2.2 §10.3.2): `10:20:30:40:50:11` and `NO` are text, `0o17` is 15, `<<` is an ordinary key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from ruamel.yaml import YAML, events
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from gateway.errors import ConfigError, Problem
+
+MAX_BYTES = 1 << 20
+MAX_ALIAS_NODES = 100_000
+MAX_DEPTH = 50
+
+T = TypeVar("T")
+
+
+class _Spot:
+    """One value of the file: its place, the place of its key, and the spots inside it. Counted from 1."""
+
+    __slots__ = ("column", "inside", "key_column", "key_line", "line", "nodes", "value")
+
+    def __init__(self, line: int, column: int, value: Any = None) -> None:
+        self.line, self.column = line, column
+        self.key_line, self.key_column, self.value = line, column, value
+        self.inside: dict[Any, _Spot] = {}
+        self.nodes = 1
+        """How many values this is once its aliases are expanded."""
+
+
+class Document:
+    """The plain data of one file (`data`: dict, list, str, int, float, bool, None) and where it stands."""
+
+    def __init__(self, name: str, data: Any, root: _Spot, lines: list[str]) -> None:
+        self.name = name
+        self.data = data
+        self._root = root
+        self._lines = lines
+
+    def problem(self, path: tuple[str | int, ...], text: str, *, at_key: bool = False) -> Problem:
+        """A problem at the value (or the key) that `path` leads to.
+
+        Steps that are not in the file are skipped (union tags, missing keys): the position is then that of
+        what encloses them. List items are named by their `id` or `profile`, else by index from 0.
+        """
+        spot, names, found = self._root, [], None
+        for step in path:
+            found = spot.inside.get(step)
+            if found is not None:
+                names.append(_item_name(step, found.value))
+                spot = found
+        at_key = at_key and found is not None
+        line, column = (spot.key_line, spot.key_column) if at_key else (spot.line, spot.column)
+        return Problem(self.name, line, column, ".".join(names), text, self._lines[line - 1])
+
+
+def _item_name(step: str | int, value: Any) -> str:
+    named = value if isinstance(step, int) and isinstance(value, dict) else {}
+    name = named.get("id", named.get("profile"))
+    return str(name if isinstance(name, str | int) else step)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean x?` with the nearest of `known`, or nothing when none is near."""
+    by_fold = {name.casefold().replace("-", "_"): name for name in known}
+    near = difflib.get_close_matches(word.casefold().replace("-", "_"), by_fold, n=1)
+    return f"; did you mean {by_fold[near[0]]}?" if near else ""
+
+
+# --- reading ---
+
+
+def load(
+    path: Path, *, name: str | None = None, top: type[dict[Any, Any]] | type[list[Any]] | None = dict
+) -> Document:
+    """Read one file; `top` is what its top level must be, None for anything.
+
+    ConfigError for whatever cannot be read as one YAML 1.2 document of at most 1 MiB, 50 levels and 100,000
+    values out of aliases, and for duplicate keys. `name` is what problems call the file; by default the path.
+    """
+    shown = str(path) if name is None else name
+    text = _text(path, shown)
+    lines = re.split(r"\r\n|\r|\n", text)
+    reader = _Reader(shown, lines)
+    root = reader.document(text)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    document = Document(shown, root.value, root, lines)
+    if top is not None and not isinstance(root.value, top):
+        expected = "a mapping (key: value)" if top is dict else "a list (- item)"
+        text = "the file is empty" if root.value is None else f"expected {expected}, got {_shown(root.value)}"
+        raise ConfigError([document.problem((), text)])
+    return document
+
+
+def _text(path: Path, shown: str) -> str:
+    def wrong(text: str, before: bytes = b"") -> ConfigError:
+        line_start = before.rpartition(b"\n")[2].decode("utf-8", "replace")
+        return ConfigError([Problem(shown, before.count(b"\n") + 1, len(line_start) + 1, "", text)])
+
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise wrong("expected a file, this is a directory")
+        if not stat.S_ISREG(status.st_mode):
+            raise wrong("expected an ordinary file")
+        if status.st_size > MAX_BYTES:
+            raise wrong(f"larger than 1 MiB ({status.st_size:,} bytes)")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise wrong("no such file") from None
+    except (OSError, ValueError) as e:
+        raise wrong(f"cannot be read: {getattr(e, 'strerror', None) or e}") from None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise wrong("this is UTF-16; save the file as UTF-8")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise wrong("not UTF-8 from here; save the file as UTF-8", raw[: e.start]) from None
+    if control := _UNPRINTABLE.search(text):
+        before = text[: control.start()].encode()
+        raise wrong(f"control character U+{ord(control[0]):04X}; is this a text file?", before)
+    return text
+
+
+_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
+_BASED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_WORDS = dict.fromkeys(("", "~", "null", "Null", "NULL"), None) | {
+    word: truth for truth in (True, False) for word in (str(truth), str(truth).lower(), str(truth).upper())
+}
+
+
+def _scalar(text: str) -> Any:
+    """The value of an unquoted scalar by the core schema."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INT.match(text) and len(text) < 40:
+        return int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    if _NOT_FINITE.match(text):
+        return float(text.replace(".", ""))
+    return int(text, 0) if _BASED.match(text) else text
+
+
+class _Reader:
+    """Builds spots from parser events; mistakes that do not stop the parser are collected in `problems`."""
+
+    def __init__(self, name: str, lines: list[str]) -> None:
+        self.problems: list[Problem] = []
+        self._name, self._lines = name, lines
+        self._anchors: dict[str, _Spot | None] = {}
+        self._alias_nodes = 0
+
+    def document(self, text: str) -> _Spot:
+        """The root of the one document; ConfigError where reading cannot go on."""
+        self._events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
+        root = _Spot(1, 1)
+        seen = False
+        try:
+            for event in self._events:
+                if isinstance(event, events.DocumentStartEvent):
+                    if seen:
+                        raise self._stop(event.start_mark, "a second document; a file holds one")
+                    seen = True
+                    root = self._value(next(self._events), 0)
+        except YAMLError as e:
+            raise self._syntax(e) from None
+        return root
+
+    def _stop(self, mark: Any, text: str) -> ConfigError:
+        return ConfigError([*self.problems, self._at(mark.line + 1, mark.column + 1, text)])
+
+    def _at(self, line: int, column: int, text: str, key: str = "") -> Problem:
+        return Problem(self._name, line, column, key, text, self._lines[line - 1])
+
+    def _value(self, event: Any, depth: int) -> _Spot:
+        mark = event.start_mark
+        if isinstance(event, events.AliasEvent):
+            return self._alias(event)
+        if depth > MAX_DEPTH:
+            raise self._stop(mark, f"nested deeper than {MAX_DEPTH} levels")
+        spot = _Spot(mark.line + 1, mark.column + 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if isinstance(event, events.ScalarEvent):
+            spot.value = _scalar(event.value) if event.implicit[0] and not event.style else event.value
+        elif isinstance(event, events.SequenceStartEvent):
+            self._sequence(spot, depth)
+        else:
+            self._mapping(spot, depth)
+        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+            self.problems.append(self._at(spot.line, spot.column, f"the tag {event.tag} is not used here"))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = spot
+        return spot
+
+    def _alias(self, event: Any) -> _Spot:
+        origin = self._anchors.get(event.anchor)
+        if origin is None:
+            known = event.anchor in self._anchors
+            text = "refers to what contains it" if known else "has no anchor before it"
+            raise self._stop(event.start_mark, f"the alias *{event.anchor} {text}")
+        self._alias_nodes += origin.nodes
+        if self._alias_nodes > MAX_ALIAS_NODES:
+            raise self._stop(event.start_mark, f"aliases expand to more than {MAX_ALIAS_NODES:,} values")
+        spot = _Spot(event.start_mark.line + 1, event.start_mark.column + 1, origin.value)
+        spot.inside, spot.nodes = origin.inside, origin.nodes
+        return spot
+
+    def _sequence(self, spot: _Spot, depth: int) -> None:
+        spot.value = []
+        while not isinstance(event := next(self._events), events.SequenceEndEvent):
+            item = self._value(event, depth + 1)
+            spot.inside[len(spot.value)] = item
+            spot.value.append(item.value)
+            spot.nodes += item.nodes
+
+    def _mapping(self, spot: _Spot, depth: int) -> None:
+        spot.value = {}
+        while not isinstance(event := next(self._events), events.MappingEndEvent):
+            key = self._value(event, depth + 1)
+            after = next(self._events)
+            item = self._value(after, depth + 1)
+            if isinstance(after, events.ScalarEvent) and not after.value and not after.style:
+                # The parser puts `key:` without a value at whatever comes next.
+                item.line, item.column = key.line, key.column
+            item.key_line, item.key_column = key.line, key.column
+            spot.nodes += item.nodes + 1
+            if isinstance(key.value, dict | list):
+                self.problems.append(self._at(key.line, key.column, "a key must be plain text"))
+            elif key.value in spot.value:
+                first = spot.inside[key.value].key_line
+                text = f"duplicate key; it is on line {first} already"
+                self.problems.append(self._at(key.line, key.column, text, str(key.value)))
+            else:
+                spot.value[key.value] = item.value
+                spot.inside[key.value] = item
+
+    def _syntax(self, error: YAMLError) -> ConfigError:
+        if not isinstance(error, MarkedYAMLError):
+            return ConfigError([*self.problems, self._at(1, 1, "not YAML")])
+        said, mark, opened = str(error.problem), error.problem_mark, error.context_mark
+        text = next((text for part, text in _SYNTAX if part in said), said.replace("\n", " "))
+        if opened is not None and error.context in _AT_OPENING:
+            mark = opened
+        elif opened is not None and "{line}" in text:
+            text = text.format(line=opened.line + 1)
+        elif self._lines[mark.line][: mark.column + 1].lstrip(" ").startswith("\t"):
+            text = _TAB
+        return self._stop(mark, text)
+
+
+_TAB = "a tab; YAML indents with spaces only"
+_AT_OPENING = ("while scanning a simple key", "while scanning a quoted scalar")
+_SYNTAX = (
+    ("'\\t'", _TAB),
+    ("could not find expected ':'", "neither `key: value` nor `- item`; is `: ` missing?"),
+    ("mapping values are not allowed", "a second `: ` here: wrong indentation, or text that needs quotes"),
+    ("sequence entries are not allowed", "a list item cannot start here; check the indentation"),
+    ("expected <block end>", "the indentation fits nothing above; check the spaces and list dashes"),
+    ("expected ',' or ']'", "expected `,` or `]`: the `[` on line {line} is still open"),
+    ("expected ',' or '}'", "expected `,` or `}}`: the `{{` on line {line} is still open"),
+    ("end of stream", "the quote that opens here is never closed"),
+    ("cannot start any token", "a value cannot start with this character; put the text in quotes"),
+    ("expected the node content", "a value is missing before this"),
+)
+
+
+# --- validating ---
+
+
+def validate(document: Document, model: type[T]) -> T:
+    """The document as `model` (a pydantic model, or any type that pydantic understands).
+
+    ConfigError with every problem, worded for operators; a ValueError raised in a validator keeps its words.
+    """
+    kind: Any = model
+    try:
+        return cast(T, _adapter(kind).validate_python(document.data))
+    except ValidationError as e:
+        found = e.errors(include_url=False)
+    raise ConfigError(sorted({_problem(document, model, error) for error in found})) from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+def _problem(document: Document, model: Any, error: Any) -> Problem:
+    kind, path = error["type"], error["loc"]
+    if kind == "missing":
+        last = path[-1]
+        text = f"missing key '{last}'" if isinstance(last, str) else f"item {last + 1} is missing"
+        return document.problem(path[:-1], text)
+    if kind == "extra_forbidden":
+        known = list(dict.fromkeys(_keys([model], path[:-1])))
+        hint = did_you_mean(str(path[-1]), known) or (known and "; known here: " + ", ".join(known)) or ""
+        return document.problem(path, f"unknown key{hint}", at_key=True)
+    at_key = path[-1:] == ("[key]",)
+    return document.problem(path[:-1] if at_key else path, _wording(error), at_key=at_key)
+
+
+def _wording(error: Any) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind in ("value_error", "assertion_error"):
+        return str(context["error"])
+    if kind in _EXPECTED:
+        quote = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
+        return f"expected {_EXPECTED[kind]}, got {_shown(value)}{quote}"
+    if kind in ("literal_error", "enum", "union_tag_invalid"):
+        listed = context.get("expected") or context.get("expected_tags", "")
+        names = [quoted or bare for quoted, bare in re.findall(r"'([^']*)'|\b([0-9.]+)\b", listed)]
+        near = did_you_mean(value, names) if isinstance(value, str) else ""
+        got = context["tag"] if kind == "union_tag_invalid" else _shown(value)
+        return f"expected {' or '.join(filter(None, (', '.join(names[:-1]), names[-1])))}, got {got}{near}"
+    if kind in _LIMITS:
+        word, key = _LIMITS[kind]
+        return f"{word.format(context[key])}, got {_shown(value)}"
+    return str(error["msg"]).replace("Input should be", "expected")
+
+
+_EXPECTED = {
+    "string_type": "text",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "a mapping"),
+    "none_required": "nothing",
+}
+_LIMITS = {
+    "greater_than": ("must be more than {}", "gt"),
+    "greater_than_equal": ("must be at least {}", "ge"),
+    "less_than": ("must be less than {}", "lt"),
+    "less_than_equal": ("must be at most {}", "le"),
+    "too_short": ("needs {} items or more", "min_length"),
+    "too_long": ("takes {} items at most", "max_length"),
+}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list | tuple):
+        return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _keys(types: Collection[Any], path: tuple[str | int, ...]) -> Iterator[str]:
+    """The keys that models take at `path`, in the order of the schema; union tags in the path are skipped."""
+    models = [m for t in types for m in _arms(t)]
+    if not path:
+        for model in models:
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                yield from (field.alias or name for name, field in model.model_fields.items())
+        return
+    step, rest = path[0], path[1:]
+    inner: list[Any] = []
+    for model in models:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            inner += [f.annotation for n, f in model.model_fields.items() if step in (f.alias or n, n)]
+        elif get_origin(model) is dict:
+            inner.append(get_args(model)[1])
+        elif isinstance(step, int):
+            inner += [a for a in get_args(model) if a is not Ellipsis]
+    yield from _keys(inner or models, rest)
+
+
+def _arms(kind: Any) -> Iterator[Any]:
+    origin = get_origin(kind)
+    if origin is Annotated:
+        yield from _arms(get_args(kind)[0])
+    elif origin in (Union, UnionType):
+        for arm in get_args(kind):
+            yield from _arms(arm)
+    else:
+        yield kind
