@@ -1,0 +1,309 @@
+"""The outbox on disk: one SQLite file, owned by one thread.
+
+Every write here is safe to repeat: an event that is still queued, a range that is already gone, a stay that
+stands already change nothing. So a transaction whose commit failed is simply written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.consent.release import Release
+from gateway.errors import StoreError
+from gateway.model import OpenStay, StayClosed
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+BEGIN;
+CREATE TABLE store (generation TEXT NOT NULL);
+INSERT INTO store VALUES (lower(hex(randomblob(8))));
+
+CREATE TABLE recipient (name TEXT PRIMARY KEY, last_sequence INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE queued (
+    recipient TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
+    subject_key BLOB NOT NULL, purpose TEXT NOT NULL, zone TEXT NOT NULL, change TEXT NOT NULL,
+    t_s REAL NOT NULL, expires_s REAL, stored_s REAL NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (recipient, sequence), UNIQUE (recipient, id)
+) WITHOUT ROWID;
+CREATE TRIGGER numbered AFTER INSERT ON queued BEGIN
+    INSERT INTO recipient VALUES (NEW.recipient, NEW.sequence)
+        ON CONFLICT (name) DO UPDATE SET last_sequence = NEW.sequence;
+END;
+
+CREATE TABLE open_stay (
+    subject TEXT NOT NULL, zone TEXT NOT NULL, stay BLOB NOT NULL, PRIMARY KEY (subject, zone)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+COMMIT;
+"""
+_QUEUE = """
+INSERT INTO queued VALUES (
+    :recipient,
+    (SELECT coalesce(max(last_sequence), 0) + 1 FROM recipient WHERE name = :recipient),
+    :kind, :id, :subject_key, :purpose, :zone, :change, :t_s, :expires_s, :stored_s, :body
+) ON CONFLICT (recipient, id) DO NOTHING
+"""
+_BACKLOG = """
+SELECT name, (SELECT count(*) FROM queued WHERE recipient = name) FROM recipient
+"""
+
+_RANGES_PER_TOMBSTONE = 1000
+"""Keeps a tombstone near 16 kB; scattered removals beyond that take several."""
+
+Reason = Literal["withdrawn", "expired", "capped"]
+Write = Callable[[], int]
+"""One change inside a transaction; returns how many queued rows came or went."""
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """What one signal caused: stored together or not at all."""
+
+    releases: list[Release] = []
+    stays: list[OpenStay | StayClosed] = []
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One queued message as a sink sends it."""
+
+    recipient: str
+    sequence: int
+    kind: Literal["event", "removed"]
+    id: str
+    subject_key: bytes
+    """Empty in a tombstone, which belongs to nobody."""
+    purpose: str
+    zone: str
+    change: str
+    """`removed` in a tombstone."""
+    t_s: float
+    expires_s: float | None
+    stored_s: float
+    """Real Unix time of the commit."""
+    body: bytes
+    """The release's own; of a tombstone `{"ranges": [[first, last], ...], "reason": ...}`."""
+
+
+class Committed(msgspec.Struct, frozen=True):
+    answers: list[int | Exception]
+    """Of each write, in order; an exception where a write can never succeed."""
+    last_sequence: dict[str, int]
+    changed: bool
+
+
+class Store:
+    """Used from one thread; `commit` raises sqlite3.Error or MemoryError while nothing can be stored."""
+
+    def __init__(self, path: Path, recipients: Collection[str], clock: Callable[[], float]) -> None:
+        self._path = path
+        self._recipients = recipients
+        self._clock = clock
+        self._stored_s = 0.0
+        self._erased = False
+
+    # --- open and close ---
+
+    def open(self) -> dict[str, int]:
+        """Returns `last_sequence`. StoreError, with what to do about it, when the file cannot be used."""
+        try:
+            _make_file(self._path)
+            self._db = sqlite3.connect(self._path, timeout=0.2, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"{self._path}: cannot be opened: {error}; the gateway needs a directory that it may write"
+            ) from error
+        try:
+            self._prepare()
+            return self.last_sequence()
+        except (sqlite3.Error, StoreError) as error:
+            self._db.close()
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"{self._path}: {_advice(error)}") from error
+
+    def _prepare(self) -> None:
+        """Settings, then the schema in a new file. Small pages: a lone event costs whole pages to write."""
+        self._db.executescript("PRAGMA page_size = 1024; PRAGMA locking_mode = EXCLUSIVE;")
+        if self._one("PRAGMA journal_mode = WAL") != "wal":
+            raise StoreError(f"{self._path}: its file system cannot hold a write-ahead log; use a local disk")
+        self._db.executescript(
+            "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;"
+            "PRAGMA journal_size_limit = 4194304;"
+        )
+        version = self._one("PRAGMA user_version")
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self._path}: made by a newer gateway (schema {version}, this one knows {SCHEMA_VERSION}); "
+                "install that version again, or move the file away"
+            )
+        if version == 0:
+            if self._one("SELECT count(*) FROM sqlite_schema"):
+                raise StoreError(f"{self._path}: is a database, but no outbox; move the file away")
+            self._db.executescript(_SCHEMA)
+        self.generation: str = self._one("SELECT generation FROM store")
+        self._db.executemany(
+            "INSERT OR IGNORE INTO recipient VALUES (?, 0)", [(r,) for r in self._recipients]
+        )
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # what the log still holds is read at the next start
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+    # --- the transaction ---
+
+    def commit(self, writes: Sequence[Write]) -> Committed:
+        """All of `writes` in one transaction; one that can never succeed is left out, the rest is stored."""
+        before = self._db.total_changes
+        answers = self._commit(writes)
+        if self._erased:
+            self._empty_log()
+        return Committed(answers, self.last_sequence(), changed=self._db.total_changes != before)
+
+    def _commit(self, writes: Sequence[Write]) -> list[int | Exception]:
+        self._stored_s = self._clock()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            answers: list[int | Exception] = [write() for write in writes]
+            self._db.execute("COMMIT")
+        except Exception as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            if _may_pass(error):
+                raise
+            if len(writes) == 1:
+                return [error]
+            return [answer for write in writes for answer in self._commit([write])]
+        return answers
+
+    def _empty_log(self) -> None:
+        """What was erased must not stay readable in the write-ahead log; tried again when it fails."""
+        with contextlib.suppress(sqlite3.Error):
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._erased = bool(busy)
+
+    # --- writes, each inside a transaction ---
+
+    def add(self, transaction: Transaction) -> int:
+        """Events that are still queued under their id are left out and take no sequence."""
+        for stay in transaction.stays:
+            if isinstance(stay, StayClosed):
+                self._db.execute(
+                    "DELETE FROM open_stay WHERE subject = ? AND zone = ?", (stay.subject, stay.zone)
+                )
+            else:
+                values = (stay.subject, stay.zone, msgspec.json.encode(stay))
+                self._db.execute("INSERT OR REPLACE INTO open_stay VALUES (?, ?, ?)", values)
+        return sum(self._queue(release) for release in transaction.releases)
+
+    def _queue(self, release: Release) -> int:
+        values = {name: getattr(release, name) for name in Release.__slots__}
+        return self._db.execute(_QUEUE, values | {"kind": "event", "stored_s": self._stored_s}).rowcount
+
+    def acknowledge(self, recipient: str, ranges: Iterable[tuple[int, int]]) -> int:
+        """Deletes events and tombstones alike."""
+        delete = "DELETE FROM queued WHERE recipient = ? AND sequence BETWEEN ? AND ?"
+        return sum(self._db.execute(delete, (recipient, first, last)).rowcount for first, last in ranges)
+
+    def remove(self, recipient: str, sequences: Collection[int], reason: Reason) -> int:
+        """Deletes those of `sequences` that are queued events and leaves a tombstone that names them."""
+        delete = "DELETE FROM queued WHERE recipient = ? AND sequence = ? AND kind = 'event'"
+        gone = [s for s in sorted(set(sequences)) if self._db.execute(delete, (recipient, s)).rowcount]
+        ranges = list(_as_ranges(gone))
+        for i in range(0, len(ranges), _RANGES_PER_TOMBSTONE):
+            self._bury(recipient, ranges[i : i + _RANGES_PER_TOMBSTONE], reason)
+        return len(gone)
+
+    def _bury(self, recipient: str, ranges: list[tuple[int, int]], reason: Reason) -> None:
+        tombstone = Row(
+            recipient=recipient,
+            sequence=0,  # the statement gives it the next one
+            kind="removed",
+            id=str(uuid.uuid4()),
+            subject_key=b"",
+            purpose="",
+            zone="",
+            change="removed",
+            t_s=self._stored_s,
+            expires_s=None,
+            stored_s=self._stored_s,
+            body=msgspec.json.encode({"ranges": ranges, "reason": reason}),
+        )
+        self._db.execute(_QUEUE, msgspec.structs.asdict(tombstone))
+
+    def purge(self, subject_key: bytes, subject: str, reason: Reason) -> int:
+        """Removes every queued event of the subject at every recipient, and its open stays."""
+        self._erased = True
+        find = "SELECT recipient, sequence FROM queued WHERE subject_key = ? AND kind = 'event' ORDER BY 1, 2"
+        found = self._db.execute(find, (subject_key,)).fetchall()
+        self._db.execute("DELETE FROM open_stay WHERE subject = ?", (subject,))
+        by_recipient = groupby(found, key=itemgetter(0))
+        return sum(
+            self.remove(name, [sequence for _, sequence in rows], reason) for name, rows in by_recipient
+        )
+
+    # --- reads ---
+
+    def pending(self, recipient: str, after: int, limit: int) -> list[Row]:
+        select = "SELECT * FROM queued WHERE recipient = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+        return [Row(*values) for values in self._db.execute(select, (recipient, after, limit))]
+
+    def open_stays(self) -> list[OpenStay]:
+        rows = self._db.execute("SELECT stay FROM open_stay ORDER BY subject, zone")
+        return [msgspec.json.decode(stay, type=OpenStay) for (stay,) in rows]
+
+    def backlog(self) -> dict[str, int]:
+        """Rows queued, of every recipient of the settings and of every other that still has some."""
+        counted = self._db.execute(_BACKLOG).fetchall()
+        return {name: n for name, n in counted if n or name in self._recipients}
+
+    def last_sequence(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT name, last_sequence FROM recipient").fetchall())
+
+    def _one(self, sql: str) -> Any:
+        return self._db.execute(sql).fetchone()[0]
+
+
+def _as_ranges(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Rising numbers as (first, last) of each unbroken run."""
+    runs = groupby(enumerate(sequences), key=lambda item: item[1] - item[0])
+    for _, run in runs:
+        numbers = [number for _, number in run]
+        yield numbers[0], numbers[-1]
+
+
+def _make_file(path: Path) -> None:
+    """Only the gateway's own user may read it; SQLite gives its log file the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the disk or the machine refused, not the data: the same write may succeed later."""
+    return isinstance(error, sqlite3.OperationalError | MemoryError) or type(error) is sqlite3.DatabaseError
+
+
+def _advice(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return (
+            f"is damaged ({error}); move it and the files beside it (-wal, -shm) away and start again: "
+            "a new store begins, and what was queued in this one is not delivered"
+        )
+    if code == sqlite3.SQLITE_BUSY:
+        return "is in use by another process; stop the other gateway first"
+    return f"cannot be used: {error}"
