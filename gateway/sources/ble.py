@@ -1,0 +1,272 @@
+"""The BLE source: what BlueZ reports of the air becomes sightings, and a scanner gone deaf is rebuilt.
+
+bluetoothd tells programs of properties that changed, not of advertisements. Asked with the filters below it
+repeats RSSI and data for each advertisement; bleak adds what it remembers of the device. So `adv` holds no
+flags and no name, and where a device alternates between frames it may hold both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from typing import Final
+
+from bleak import BleakScanner
+from bleak.args.bluez import BlueZScannerArgs
+from bleak.backends.bluezdbus.manager import get_global_bluez_manager
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
+from bleak.exc import BleakBluetoothNotAvailableReason as Unavailable
+from dbus_fast import AuthError, BusType, Message
+from dbus_fast.aio import MessageBus
+
+from gateway.counts import Counts
+from gateway.links import Link, full_jitter
+from gateway.model import Sighting
+from gateway.sources import Clock, Hear
+
+_STOP_S: Final = 1.5
+"""A bluetoothd that hangs may hold up the end of the daemon this long."""
+_REMEMBERED: Final = 4096
+"""Devices whose last report is kept; addresses rotate for years, memory does not grow."""
+
+# AD types, Bluetooth Assigned Numbers §2.3
+_UUIDS_16: Final = 0x03
+_SERVICE_DATA: Final = {2: 0x16, 4: 0x20, 16: 0x21}
+_MANUFACTURER: Final = 0xFF
+_BODY_MAX: Final = 254
+_BASE_UUID: Final = uuid.UUID("00000000-0000-1000-8000-00805f9b34fb").int
+
+
+@lru_cache(maxsize=1024)
+def _uuid_on_air(text: str) -> bytes:
+    """Little-endian, in the shortest form: 2 or 4 bytes under the Bluetooth base UUID, else 16."""
+    value = uuid.UUID(text).int
+    short, rest = divmod(value, 1 << 96)
+    if rest != _BASE_UUID:
+        return value.to_bytes(16, "little")
+    return short.to_bytes(2 if short < 1 << 16 else 4, "little")
+
+
+def ad_structures(data: AdvertisementData) -> tuple[bytes, int]:
+    """AD structures as on the air, ordered by type and content, and how many were left out as over 254 bytes.
+
+    Core Specification Vol 3 Part C §11. ValueError on a service UUID that is none.
+    """
+    uuids = (_uuid_on_air(text) for text in data.service_uuids)
+    bodies = [(_UUIDS_16, b"".join(sorted(u for u in uuids if len(u) == 2)))]
+    for text, payload in data.service_data.items():
+        on_air = _uuid_on_air(text)
+        bodies.append((_SERVICE_DATA[len(on_air)], on_air + payload))
+    for company, payload in data.manufacturer_data.items():
+        bodies.append((_MANUFACTURER, company.to_bytes(2, "little") + payload))
+    fitting = sorted((ad_type, body) for ad_type, body in bodies if len(body) <= _BODY_MAX)
+    adv = b"".join(bytes((len(body) + 1, ad_type)) + body for ad_type, body in fitting if body)
+    return adv, len(bodies) - len(fitting)
+
+
+class BleSource:
+    """Hears with one adapter (`hci0`; None: the first one powered) for the receiver of that name in the map.
+
+    Counted in room `ble`: `heard`; `no_rssi` and `unchanged` (a report that is no advertisement); `oversized`
+    (AD structures left out of a sighting). `silence_s` without an advertisement: the scanner is rebuilt.
+    `answer_s` is how long bluetoothd may take to start a scan, `retry_*_s` bound the pauses after a failure.
+    """
+
+    def __init__(
+        self,
+        receiver: str,
+        hear: Hear,
+        clock: Clock,
+        *,
+        adapter: str | None = None,
+        counts: Counts | None = None,
+        silence_s: float = 60.0,
+        answer_s: float = 20.0,
+        retry_base_s: float = 1.0,
+        retry_cap_s: float = 30.0,
+    ) -> None:
+        self.link = Link(f"ble {adapter}" if adapter else "ble")
+        self._receiver, self._hear, self._clock = receiver, hear, clock
+        self._counts = counts if counts is not None else Counts()
+        self._silence_s, self._answer_s = silence_s, answer_s
+        self._silence = (
+            f"nothing heard for {silence_s:g} s, scanning anew; if that stays, restart the machine"
+        )
+        self._retry_s = retry_base_s, retry_cap_s
+        # Without both, bluetoothd withholds repeated data and RSSI changes below 8 dB.
+        self._bluez: BlueZScannerArgs = {"filters": {"DuplicateData": True, "RSSI": -127}}
+        if adapter:
+            self._bluez["adapter"] = adapter
+        self._latest: dict[str, tuple[object, object, int]] = {}
+        self._heard_s = 0.0
+        self._deaf = False
+
+    async def run(self) -> None:
+        """Hear until cancelled; whatever fails is said on `link` and tried again."""
+        for library in ("bleak", "dbus_fast"):
+            # At debug they print addresses; their warnings reach the operator through the link.
+            logging.getLogger(library).setLevel(logging.ERROR)
+        pauses = full_jitter(*self._retry_s)
+        while True:
+            try:
+                self.link.down(await self._scan())
+                pauses = full_jitter(*self._retry_s)
+            except Exception as error:  # what bleak and dbus-fast raise is not a closed set
+                self.link.down(_in_operators_words(error))
+            await asyncio.sleep(next(pauses))
+
+    async def _scan(self) -> str:
+        """One scanner from start to stop; returns why it has to be rebuilt."""
+        self._latest.clear()
+        async with _watch_bluetoothd(self._answer_s) as lost:
+            scanner = BleakScanner(self._on_report, bluez=self._bluez)
+            try:
+                async with asyncio.timeout(self._answer_s):
+                    await scanner.start()
+            except (BleakDBusError, TimeoutError, asyncio.CancelledError):
+                await _disconnect_bleak()
+                raise
+            try:
+                self._heard_s = time.monotonic()
+                if self._deaf:  # a scanner that starts proves nothing: up with the next advertisement
+                    self.link.down(self._silence)
+                else:
+                    self.link.up("scanning")
+                return await self._until_deaf(lost)
+            finally:
+                # It fails when bluetoothd is gone; bleak has let go of our callback before that.
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(min(self._answer_s, _STOP_S)):
+                        await scanner.stop()
+
+    async def _until_deaf(self, lost: asyncio.Future[str]) -> str:
+        while (left_s := self._heard_s + self._silence_s - time.monotonic()) > 0:
+            await asyncio.wait({lost}, timeout=left_s)
+            if lost.done():
+                return lost.result()
+        self._deaf = True
+        return self._silence
+
+    def _on_report(self, device: BLEDevice, data: AdvertisementData) -> None:
+        if not -127 < data.rssi <= 20:  # HCI's range; bleak says -127 where BlueZ gives none
+            self._counts.count("ble", "no_rssi")
+            return
+        path, props = data.platform_data
+        latest = (props.get("ManufacturerData"), props.get("ServiceData"), data.rssi)
+        if _unchanged(self._latest.get(path), latest):
+            self._counts.count("ble", "unchanged")
+            return
+        if len(self._latest) >= _REMEMBERED:
+            self._latest.clear()
+        self._latest[path] = latest
+        self._heard_s = time.monotonic()
+        if self._deaf:
+            self._deaf = False
+            self.link.up("scanning")
+        adv, left_out = ad_structures(data)
+        self._counts.count("ble", "heard")
+        if left_out:
+            self._counts.count("ble", "oversized", left_out)
+        address, address_type = device.address.lower(), props.get("AddressType", "")
+        self._hear(Sighting(self._clock(), self._receiver, address, address_type, float(data.rssi), adv))
+
+
+def _unchanged(before: tuple[object, object, int] | None, now: tuple[object, object, int]) -> bool:
+    """Whether some other property of the device changed: an advertisement brings RSSI and data anew.
+
+    bleak does not say which property changed, but it keeps the objects of those that did not. Without
+    manufacturer or service data, and with the same RSSI, it cannot be told: taken for an advertisement.
+    """
+    if before is None or (now[0] is None and now[1] is None):
+        return False
+    return now[0] is before[0] and now[1] is before[1] and now[2] == before[2]
+
+
+@contextlib.asynccontextmanager
+async def _watch_bluetoothd(answer_s: float) -> AsyncIterator[asyncio.Future[str]]:
+    """A future that says how bluetoothd or the bus was lost: a scanner does not notice it."""
+    lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def say(reason: str) -> None:
+        if not lost.done():
+            lost.set_result(reason)
+
+    def on_message(message: Message) -> None:
+        # A first owner (no old one) is the bluetoothd that our own call has just started.
+        if message.member == "NameOwnerChanged" and message.body[0] == "org.bluez" and message.body[1]:
+            say("bluetoothd stopped or restarted; scanning again when it answers")
+
+    bus = MessageBus(bus_type=BusType.SYSTEM)
+    bus.add_message_handler(on_message)
+    rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'"
+    dbus = "org.freedesktop.DBus"
+    match = Message(dbus, "/org/freedesktop/DBus", dbus, "AddMatch", signature="s", body=[rule])
+    async with asyncio.timeout(answer_s):
+        await bus.connect()
+    closed = asyncio.ensure_future(bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
+    closed.add_done_callback(lambda _: say("the system D-Bus went away; is dbus running?"))
+    try:
+        async with asyncio.timeout(answer_s):
+            await bus.call(match)
+        yield lost
+    finally:
+        bus.disconnect()
+        await asyncio.gather(closed, return_exceptions=True)
+
+
+async def _disconnect_bleak() -> None:
+    """Close bleak's connection: bluetoothd then ends a scan half begun, and bleak forgets stale adapters.
+
+    Without it a scan whose start was not answered in time is answered `InProgress` for ever.
+    """
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_STOP_S):
+            bus = (await get_global_bluez_manager())._bus
+            if bus is not None:
+                bus.disconnect()
+
+
+_NOT_ALLOWED: Final = "not allowed to use Bluetooth; add the daemon's user to the group bluetooth"
+_NOT_RUNNING: Final = "bluetoothd is not running; `systemctl enable --now bluetooth` would help"
+_POWERED_OFF: Final = "the adapter is off; `rfkill unblock bluetooth`, then `bluetoothctl power on`"
+_GONE: Final = "the adapter is gone; `bluetoothctl list` shows those that are there"
+
+_BY_DBUS_ERROR: Final = {
+    "org.freedesktop.DBus.Error.AccessDenied": _NOT_ALLOWED,
+    "org.bluez.Error.NotAuthorized": _NOT_ALLOWED,
+    "org.bluez.Error.NotPermitted": _NOT_ALLOWED,
+    "org.freedesktop.DBus.Error.ServiceUnknown": _NOT_RUNNING,
+    "org.freedesktop.DBus.Error.NameHasNoOwner": _NOT_RUNNING,
+    "org.freedesktop.DBus.Error.UnknownObject": _GONE,
+    "org.freedesktop.DBus.Error.UnknownMethod": _GONE,
+    "org.bluez.Error.NotReady": _POWERED_OFF,
+    "org.bluez.Error.InProgress": "the adapter is busy; if that stays, `systemctl restart bluetooth`",
+}
+_BY_REASON: Final = {
+    Unavailable.NO_BLUETOOTH: "no Bluetooth adapter; plug one in or enable the built-in one",
+    Unavailable.NO_BLE_CENTRAL_ROLE: "the adapter cannot scan for BLE; use another one",
+    Unavailable.POWERED_OFF: _POWERED_OFF,
+    Unavailable.DENIED_BY_SYSTEM: _NOT_ALLOWED,
+}
+
+
+def _in_operators_words(error: Exception) -> str:
+    match error:
+        case BleakBluetoothNotAvailableError() if error.reason in _BY_REASON:
+            return _BY_REASON[error.reason]
+        case BleakDBusError():
+            return _BY_DBUS_ERROR.get(error.dbus_error, f"bluetoothd answers {error.dbus_error}")
+        case BleakError():
+            return f"{error}; `bluetoothctl list` shows the adapters that are there"
+        case TimeoutError():
+            return "bluetoothd does not answer; if that stays, `systemctl restart bluetooth`"
+        case OSError() | EOFError() | AuthError():
+            return f"the system D-Bus cannot be reached ({type(error).__name__}); is dbus running?"
+    return f"cannot scan ({type(error).__name__})"
