@@ -45,10 +45,8 @@ class Document:
     """The plain data of one file (`data`: dict, list, str, int, float, bool, None) and where it stands."""
 
     def __init__(self, name: str, data: Any, root: _Spot, lines: list[str]) -> None:
-        self.name = name
-        self.data = data
-        self._root = root
-        self._lines = lines
+        self.name, self.data = name, data
+        self._root, self._lines = root, lines
 
     def problem(self, path: tuple[str | int, ...], text: str, *, at_key: bool = False) -> Problem:
         """A problem at the value (or the key) that `path` leads to.
@@ -124,7 +122,7 @@ def _text(path: Path, shown: str) -> str:
         raise wrong("no such file") from None
     except (OSError, ValueError) as e:
         raise wrong(f"cannot be read: {getattr(e, 'strerror', None) or e}") from None
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:2]:
         raise wrong("this is UTF-16; save the file as UTF-8")
     try:
         text = raw.decode("utf-8-sig")

@@ -1,0 +1,92 @@
+"""The configuration: a directory with site.yaml (the map) and gateway.yaml (this gateway's settings)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.errors import ConfigError, Problem
+from gateway.located import load as load_yaml
+from gateway.model import SiteMap
+from gateway.settings.gateway import GatewaySettings, beside
+from gateway.settings.gateway_checks import SPARE_ID, gateway_problems
+from gateway.settings.remains import Remains
+from gateway.settings.site import SiteFile, site_map
+from gateway.settings.site_checks import site_problems
+
+__all__ = ["GatewaySettings", "load", "load_settings", "load_site", "problems"]
+
+
+def load(directory: Path, *, profiles: Collection[str]) -> tuple[SiteMap, GatewaySettings]:
+    """Both files; `profiles`: the names that `subscribe` may use. ConfigError with every problem of both."""
+    site = _site(directory)
+    own = _own(directory, site, profiles)
+    if site.map is None or own.settings is None:
+        raise ConfigError([*site.problems, *own.problems])
+    return site.map, own.settings
+
+
+def load_site(directory: Path) -> SiteMap:
+    """The map alone (surveys, calibration, replay of presence). ConfigError with all its problems."""
+    site = _site(directory)
+    if site.map is None:
+        raise ConfigError(site.problems)
+    return site.map
+
+
+def load_settings(directory: Path, *, profiles: Collection[str]) -> GatewaySettings:
+    """gateway.yaml, checked against the map. ConfigError with its problems; those of the map are not told."""
+    own = _own(directory, _site(directory), profiles)
+    if own.settings is None:
+        raise ConfigError(own.problems)
+    return own.settings
+
+
+def problems(directory: Path, *, profiles: Collection[str]) -> list[Problem]:
+    """Every mistake in both files, sorted by place; empty when the configuration is right."""
+    site = _site(directory)
+    return sorted([*site.problems, *_own(directory, site, profiles).problems])
+
+
+class _Site(NamedTuple):
+    map: SiteMap | None
+    problems: list[Problem]
+    zones: list[str] | None
+    """Ids that the file gives, right or wrong; None: it cannot be read at all."""
+    receivers: list[str] | None
+
+
+class _Own(NamedTuple):
+    settings: GatewaySettings | None
+    problems: list[Problem]
+
+
+def _site(directory: Path) -> _Site:
+    try:
+        rest = Remains(load_yaml(directory / "site.yaml"), SiteFile, {"site": {"id": SPARE_ID}})
+    except ConfigError as e:
+        return _Site(None, list(e.problems), None, None)
+    checked, shapes = site_problems(rest, directory)
+    found = [*rest.problems, *checked]
+    right = rest.model if not found else None
+    return _Site(
+        map=site_map(right, shapes) if right else None,
+        problems=found,
+        zones=[*rest.ids("floors", "zones"), *rest.ids("fences")],
+        receivers=rest.ids("receivers"),
+    )
+
+
+def _own(directory: Path, site: _Site, profiles: Collection[str]) -> _Own:
+    spare = {
+        "gateway": {"id": SPARE_ID},
+        "consent": {"feed": {"file": "consent.yaml"}},
+    }
+    try:
+        rest = Remains(load_yaml(directory / "gateway.yaml"), GatewaySettings, spare)
+    except ConfigError as e:
+        return _Own(None, list(e.problems))
+    checked = gateway_problems(rest, directory, profiles=profiles, zones=site.zones, receivers=site.receivers)
+    found = [*rest.problems, *checked]
+    return _Own(beside(rest.model, directory) if rest.model and not found else None, found)

@@ -1,0 +1,34 @@
+"""Durations as an operator writes them: a number and its unit."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST_S: Final = 3660 * 86400.0
+_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|min|h|d)$"
+
+
+def seconds(text: Any) -> float:
+    """Seconds (> 0) of `15s`, `500ms`, `2min`, `1h`, `30d`; ValueError otherwise, and beyond ten years."""
+    units = "ms, s, min, h or d"
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        raise ValueError(f"expected a duration; write a unit after {text:g} ({units})")
+    match = re.fullmatch(_PATTERN, text, re.ASCII) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected a duration such as 15s or 2min (units {units})")
+    duration_s = float(text.removesuffix(match[2])) * UNITS_S[match[2]]
+    if not 0 < duration_s <= LONGEST_S:
+        raise ValueError("expected a duration of more than 0 and at most ten years")
+    return duration_s
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["15s", "2min", "30d"]}),
+]
+"""In a model: seconds. In YAML: a number with its unit."""

@@ -1,0 +1,169 @@
+"""gateway.yaml: who this gateway is, what it listens to, and who may receive what for which purpose."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from gateway.model import CHANGES, Change
+from gateway.settings.durations import Duration
+from gateway.settings.secrets import Secret
+from gateway.settings.sections import Name, Section, Whole, Words
+
+DataField = Literal["zone", "since", "dwell_s", "threshold_s", "confidence", "evidence"]
+FILE_ONLY: Final = "this version reads consent from a file only: `feed: {file: consent.yaml}`, no max_age"
+
+
+def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not items:
+        raise ValueError("an empty list permits nothing; name one or leave the key out")
+    return items
+
+
+def _a_purpose(purposes: dict[str, Any]) -> dict[str, Any]:
+    if not purposes:
+        raise ValueError("without a purpose nothing is released")
+    return purposes
+
+
+def _term(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*:[A-Za-z0-9._-]+", text) is None:
+        raise ValueError("expected a purpose as a term with its prefix, such as dpv:PersonalisedBenefits")
+    return text
+
+
+def _zone_form(zones: Any) -> str:
+    return "all" if isinstance(zones, str) else "some"
+
+
+def _file_feed(feed: Any) -> Any:
+    if isinstance(feed, dict) and feed.keys() & {"mqtt", "http"}:
+        raise ValueError(FILE_ONLY)
+    return feed
+
+
+def _no_max_age(_: Any) -> Any:
+    raise ValueError(FILE_ONLY)
+
+
+class Clock(Section):
+    trust: Literal["kernel", "always"] = "kernel"
+    """`kernel`: personal events wait until the kernel says that the clock is synchronised."""
+
+
+class Gateway(Section):
+    id: Name
+    state_dir: Path = Path("/var/lib/gateway")
+    """Absolute once loaded: a relative one is counted from the directory of the configuration."""
+    clock: Clock = Clock()
+    keys: Secret | None = None
+    """None: made at the first start, kept in the state directory."""
+    epoch: Duration = Field(default="30d", validate_default=True)
+    """Seconds that a pseudonym lasts."""
+
+
+class Tls(Section):
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Secret | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Tls:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("a client certificate needs both cert and key")
+        return self
+
+
+class Broker(Section):
+    host: Words
+    tls: Tls | None = None
+    port: Annotated[Whole, Field(ge=1, le=65535)] = 1883
+    """With `tls` 8883 when left out."""
+    username: Words | None = None
+    password: Secret | None = None
+    subscribe: tuple[str, ...] = ()
+    """Names of firmware profiles."""
+    protocol: Literal[5, "3.1.1"] = 5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _port_of_tls(cls, broker: Any) -> Any:
+        if isinstance(broker, dict) and "port" not in broker and broker.get("tls") is not None:
+            return broker | {"port": 8883}
+        return broker
+
+
+class Ble(Section):
+    adapters: Annotated[tuple[Words, ...], AfterValidator(_some)] = ("auto",)
+    receiver: Name | None = None
+    """Id in the map of this machine's own radio; None: the gateway's id."""
+
+
+class Purpose(Section):
+    legal_basis: Words
+    changes: Annotated[tuple[Change, ...], AfterValidator(_some)] = CHANGES
+    fields: Annotated[tuple[DataField, ...], AfterValidator(_some)]
+    zones: Annotated[
+        Annotated[Literal["all"], Tag("all")] | Annotated[tuple[str, ...], Tag("some")],
+        Discriminator(_zone_form),
+    ] = "all"
+
+
+class Recipient(Section):
+    via: str
+    """Name of a broker."""
+    ack: Literal["platform", "puback"] = "platform"
+    purposes: Annotated[dict[Annotated[str, AfterValidator(_term)], Purpose], AfterValidator(_a_purpose)]
+    """In order: an event is released for the first purpose that permits it."""
+
+
+class Feed(Section):
+    file: Path
+
+
+class Consent(Section):
+    feed: Annotated[Feed, BeforeValidator(_file_feed)]
+    max_age: Annotated[None, BeforeValidator(_no_max_age), WithJsonSchema({"not": {}})] = None
+
+
+class GatewaySettings(Section):
+    gateway: Gateway
+    brokers: dict[Name, Broker] = Field(default_factory=dict)
+    ble: Ble | None = None
+    recipients: dict[Name, Recipient] = Field(default_factory=dict)
+    consent: Consent
+
+    @property
+    def own_receiver(self) -> str | None:
+        """Id in the map of this machine's own radio; None without one."""
+        return (self.ble.receiver or self.gateway.id) if self.ble else None
+
+
+def beside(settings: GatewaySettings, directory: Path) -> GatewaySettings:
+    """The same with every relative path counted from `directory`."""
+    absolute: GatewaySettings = _absolute(settings, directory.absolute())
+    return absolute
+
+
+def _absolute(value: Any, directory: Path) -> Any:
+    if isinstance(value, Path):
+        return directory / value
+    if isinstance(value, Secret):
+        return value.beside(directory)
+    if isinstance(value, dict):
+        return {key: _absolute(item, directory) for key, item in value.items()}
+    if isinstance(value, Section):
+        changed = {name: _absolute(getattr(value, name), directory) for name in value.model_fields_set}
+        return value.model_copy(update=changed)
+    return value

@@ -1,0 +1,87 @@
+"""What gateway.yaml says about the map, the profiles and its own brokers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import msgspec
+
+from gateway.errors import Problem
+from gateway.located import did_you_mean
+from gateway.settings.gateway import GatewaySettings
+from gateway.settings.remains import Remains
+from gateway.settings.secrets import CREDENTIAL
+
+SPARE_ID = "unnamed"
+"""Stands in for the gateway's own id where the file gives none that is usable."""
+
+
+def gateway_problems(
+    rest: Remains[GatewaySettings],
+    directory: Path,
+    *,
+    profiles: Collection[str],
+    zones: Collection[str] | None,
+    receivers: Collection[str] | None,
+) -> list[Problem]:
+    """Every name in gateway.yaml that nothing answers to. None: the map is unreadable and not asked."""
+    settings = rest.model
+    if settings is None:
+        return []
+    return [
+        *_brokers(rest, settings, directory, profiles),
+        *_recipients(rest, settings, zones),
+        *_radio(rest, settings, receivers),
+    ]
+
+
+def _unknown(what: str, name: str, known: Collection[str]) -> str:
+    hint = did_you_mean(name, known) or ("" if known else "; there are none")
+    return f"unknown {what} '{name}'{hint}"
+
+
+def _brokers(
+    rest: Remains[GatewaySettings], settings: GatewaySettings, directory: Path, profiles: Collection[str]
+) -> Iterator[Problem]:
+    for name, broker in settings.brokers.items():
+        for i, profile in enumerate(broker.subscribe):
+            if profile not in profiles:
+                text = _unknown("profile", profile, profiles)
+                yield rest.problem(("brokers", name, "subscribe", i), text)
+        password = broker.password
+        inline = password and not password.startswith(CREDENTIAL) and "/" not in password
+        if password and inline and not (directory / password).is_file():
+            text = "a password is never written here: credential:NAME or the path of a file that holds it"
+            problem = rest.problem(("brokers", name, "password"), text)
+            # The source line would carry the password into the terminal and the journal.
+            yield msgspec.structs.replace(problem, source="")
+
+
+def _recipients(
+    rest: Remains[GatewaySettings], settings: GatewaySettings, zones: Collection[str] | None
+) -> Iterator[Problem]:
+    brokers = rest.names("brokers")
+    for name, recipient in settings.recipients.items():
+        if recipient.via not in brokers:
+            yield rest.problem(("recipients", name, "via"), _unknown("broker", recipient.via, brokers))
+        for term, purpose in recipient.purposes.items():
+            if zones is None or purpose.zones == "all":
+                continue
+            for i, zone in enumerate(purpose.zones):
+                if zone not in zones:
+                    path = ("recipients", name, "purposes", term, "zones", i)
+                    yield rest.problem(path, _unknown("zone", zone, zones))
+
+
+def _radio(
+    rest: Remains[GatewaySettings], settings: GatewaySettings, receivers: Collection[str] | None
+) -> Iterator[Problem]:
+    own = settings.own_receiver
+    if own is None or own == SPARE_ID or receivers is None or own in receivers:
+        return
+    if settings.ble and settings.ble.receiver:
+        yield rest.problem(("ble", "receiver"), _unknown("receiver", own, receivers))
+    elif receivers:
+        text = f"the map has no receiver '{own}'; name this radio's with `receiver:`"
+        yield rest.problem(("ble",), text + did_you_mean(own, receivers), at_key=True)

@@ -1,0 +1,208 @@
+"""site.yaml: the map of one store, metres indoors and latitude/longitude outdoors."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from gateway import model
+from gateway.settings.durations import Duration
+from gateway.settings.identities import identity_mistake
+from gateway.settings.outlines import Polygons, place_mistake
+from gateway.settings.rings import open_ring
+from gateway.settings.sections import Name, Number, Positive, Section, Words
+from gateway.settings.timezones import Timezone
+
+RECEIVER_HEIGHT_M: Final = 2.4
+DWELL_S: Final[dict[str, tuple[float, ...]]] = {
+    "shelf": (20.0,),
+    "aisle": (),
+    "entrance": (),
+    "checkout": (60.0,),
+    "car_park": (120.0,),
+    "drive_through": (60.0,),
+    "pump": (60.0,),
+    "perimeter": (),
+}
+"""Thresholds of `dwelled` by kind where the map gives none."""
+
+
+def _rising(dwell_s: tuple[float, ...]) -> tuple[float, ...]:
+    for low, high in pairwise(dwell_s):
+        if high <= low:
+            raise ValueError(f"thresholds must rise, but {high:g} s comes after {low:g} s")
+    return dwell_s
+
+
+def _on_earth(place: tuple[float, float]) -> tuple[float, float]:
+    mistake = place_mistake(*place)
+    if mistake:
+        raise ValueError(mistake)
+    return place
+
+
+def _identity(text: str) -> str:
+    mistake = identity_mistake(text)
+    if mistake:
+        raise ValueError(mistake)
+    return text
+
+
+def _outline_form(outline: Any) -> str:
+    if isinstance(outline, str):
+        return "file"
+    first = outline[0] if isinstance(outline, list) and outline else None
+    return "rings" if isinstance(first, list) and first and isinstance(first[0], list) else "ring"
+
+
+Dwell = Annotated[tuple[Duration, ...], AfterValidator(_rising)]
+Corner = tuple[Number, Number]
+Spot = Annotated[tuple[Number, ...], Field(min_length=2, max_length=3)]
+LatLon = Annotated[tuple[Number, Number], AfterValidator(_on_earth)]
+Outline = Annotated[
+    Annotated[str, Tag("file")]
+    | Annotated[tuple[LatLon, ...], Tag("ring")]
+    | Annotated[tuple[tuple[LatLon, ...], ...], Tag("rings")],
+    Discriminator(_outline_form),
+]
+
+
+class Site(Section):
+    id: Name
+    name: str = ""
+    timezone: Timezone = "UTC"
+
+
+class Devices(Section):
+    default_class: Literal["phone", "store_tag"] = "phone"
+
+
+class Zone(Section):
+    id: Name
+    kind: Literal["shelf", "aisle", "entrance", "checkout"]
+    name: Words | None = None
+    polygon: tuple[Corner, ...] | None = None
+    at: Spot | None = None
+    """A height is allowed and not used."""
+    dwell: Dwell | None = None
+    leave_after: Duration = Field(default="20s", validate_default=True)
+    part_of: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Zone:
+        if self.polygon is not None and self.at is not None:
+            raise ValueError("a zone has a polygon or a point (at), not both")
+        return self
+
+
+class Floor(Section):
+    id: Name
+    name: Words | None = None
+    bounds: tuple[Corner, Corner] | None = None
+    """Two opposite corners."""
+    zones: tuple[Zone, ...] = ()
+
+
+class Receiver(Section):
+    id: Name
+    floor: Name
+    at: Spot | None = None
+
+
+class Beacon(Section):
+    id: Name
+    identity: Annotated[str, AfterValidator(_identity)]
+    floor: Name
+    at: Spot | None = None
+    tx_power_dbm: Annotated[float, Field(strict=True, ge=-127, le=20)] | None = None
+
+
+class Circle(Section):
+    at: LatLon
+    radius_m: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=100_000)]
+
+
+class Approach(Section):
+    ring_m: Positive | None = None
+    eta: Duration | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Approach:
+        if (self.ring_m is None) == (self.eta is None):
+            raise ValueError("an approach is told by one of ring_m and eta")
+        return self
+
+
+class Fence(Section):
+    id: Name
+    kind: Literal["car_park", "drive_through", "pump", "perimeter"]
+    name: Words | None = None
+    polygon: Outline | None = None
+    circle: Circle | None = None
+    dwell: Dwell | None = None
+    approach: Approach | None = None
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Fence:
+        if (self.polygon is None) == (self.circle is None):
+            raise ValueError("a fence has exactly one of polygon and circle")
+        return self
+
+
+class SiteFile(Section):
+    site: Site
+    devices: Devices = Devices()
+    floors: tuple[Floor, ...] = ()
+    receivers: tuple[Receiver, ...] = ()
+    beacons: tuple[Beacon, ...] = ()
+    fences: tuple[Fence, ...] = ()
+
+
+def site_map(file: SiteFile, outlines: dict[str, Polygons]) -> model.SiteMap:
+    """The map in the program's words; `outlines` holds the polygons of each fence by its id."""
+    return model.SiteMap(
+        site=file.site.id,
+        name=file.site.name,
+        timezone=file.site.timezone,
+        device_class=file.devices.default_class,
+        zones=tuple(_zone(zone, floor.id) for floor in file.floors for zone in floor.zones),
+        receivers=tuple(model.Anchor(id=r.id, floor=r.floor, at=_height(r.at)) for r in file.receivers),
+        beacons=tuple(
+            model.Anchor(b.id, b.floor, _height(b.at), b.identity, b.tx_power_dbm) for b in file.beacons
+        ),
+        fences=tuple(_fence(fence, outlines.get(fence.id, ())) for fence in file.fences),
+    )
+
+
+def _zone(zone: Zone, floor: str) -> model.Zone:
+    return model.Zone(
+        id=zone.id,
+        kind=zone.kind,
+        name=zone.name or zone.id,
+        floor=floor,
+        polygon=open_ring(zone.polygon) if zone.polygon else None,
+        at=(zone.at[0], zone.at[1]) if zone.at else None,
+        dwell_s=DWELL_S[zone.kind] if zone.dwell is None else zone.dwell,
+        leave_after_s=zone.leave_after,
+        part_of=zone.part_of,
+    )
+
+
+def _fence(fence: Fence, polygons: Polygons) -> model.Fence:
+    circle = fence.circle
+    return model.Fence(
+        id=fence.id,
+        kind=fence.kind,
+        name=fence.name or fence.id,
+        polygons=polygons,
+        circle=model.Circle(*circle.at, circle.radius_m) if circle else None,
+        dwell_s=DWELL_S[fence.kind] if fence.dwell is None else fence.dwell,
+        approach_ring_m=fence.approach.ring_m if fence.approach else None,
+        approach_eta_s=fence.approach.eta if fence.approach else None,
+    )
+
+
+def _height(at: tuple[float, ...] | None) -> tuple[float, float, float] | None:
+    return None if at is None else (at[0], at[1], at[2] if len(at) == 3 else RECEIVER_HEIGHT_M)

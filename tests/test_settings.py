@@ -1,0 +1,243 @@
+"""The configuration: what is read, what is refused, and the words in which it is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway import settings
+from gateway.errors import ConfigError
+from gateway.model import CHANGES, Anchor, Circle, Fence, SiteMap, Zone
+from gateway.settings.durations import seconds
+from gateway.settings.identities import identity_mistake
+from gateway.settings.schemas import schemas
+from gateway.settings.secrets import Secret
+
+ROOT = Path(__file__).parent.parent
+STORE = ROOT / "config" / "store"
+BROKEN = sorted(p for p in (ROOT / "tests" / "broken_configs").iterdir() if p.is_dir())
+PROFILES = ("espresense", "owntracks")
+
+LOT = "[[50.9412, 6.9582], [50.9419, 6.9582], [50.9419, 6.9597]]"
+CORNERS = ((50.9412, 6.9582), (50.9419, 6.9582), (50.9419, 6.9597))
+
+
+# --- planted mistakes: every directory has the files and, in expected.txt, every message ---
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda p: p.name)
+def test_every_mistake_is_named_with_its_place(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A case without gateway.yaml is a map alone; one without site.yaml gets the map of config/store."""
+    shutil.copy(STORE / "site.yaml", tmp_path)
+    shutil.copytree(case, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        if (case / "gateway.yaml").exists():
+            settings.load(Path(), profiles=PROFILES)
+        else:
+            settings.load_site(Path())
+    assert str(refused.value).splitlines() == (case / "expected.txt").read_text("utf-8").splitlines()
+
+
+# --- the worked example and the maps of the measuring tools ---
+
+
+def test_the_worked_example_is_right() -> None:
+    site, own = settings.load(STORE, profiles=PROFILES)
+    assert settings.problems(STORE, profiles=PROFILES) == []
+    assert (site.site, site.timezone, site.device_class) == ("koeln-01", "Europe/Berlin", "phone")
+    zones = {zone.id: zone for zone in site.zones}
+    assert zones["cereals"] == Zone(
+        "cereals",
+        "shelf",
+        "cereals",
+        "ground",
+        polygon=((3, 4), (9, 4), (9, 5.5), (3, 5.5)),
+        dwell_s=(15, 45),
+        leave_after_s=20,
+        part_of="aisle-1",
+    )
+    assert (zones["aisle-1"].polygon, zones["checkout"].at) == (None, (38, 3))
+    assert [r.at for r in site.receivers][:2] == [(6, 3.2, 2.4), (14, 3.2, 2.4)]
+    assert site.beacons[0].tx_power_dbm == -59
+    assert site.fences[0].approach_ring_m == 300
+    assert site.fences[1].circle == Circle(50.9411, 6.9590, 15)
+
+    assert (own.gateway.id, own.own_receiver, own.gateway.epoch) == ("pi-01", "pi-01", 30 * 86400)
+    assert own.consent.feed.file == STORE / "consent.yaml"
+    tls = own.brokers["central"].tls
+    assert tls is not None
+    assert (tls.ca, tls.key) == (STORE / "ca.pem", "credential:pi-01.key")
+    assert own.brokers["store"].subscribe == ("espresense", "owntracks")
+    assert list(own.recipients) == ["platform", "parking-partner"]
+    assert own.recipients["parking-partner"].purposes["dpv:ServiceProvision"].zones == ("car-park",)
+
+
+def site_of(tmp_path: Path, text: str) -> SiteMap:
+    (tmp_path / "site.yaml").write_text("site: {id: s}\n" + text, "utf-8")
+    return settings.load_site(tmp_path)
+
+
+def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
+    assert site_of(tmp_path, "") == SiteMap("s")
+    site = site_of(
+        tmp_path,
+        'floors: [{id: g, zones: [{id: "000101", kind: shelf, at: [1, 2, 0]}]}]\n'
+        "receivers: [{id: b827eb4521b4, floor: g}, {id: r, floor: g, at: [1, 2]}]\n"
+        f"fences: [{{id: lot, kind: car_park, polygon: {LOT}}}]\n",
+    )
+    assert site.zones == (Zone("000101", "shelf", "000101", "g", at=(1, 2), dwell_s=(20,), leave_after_s=20),)
+    assert site.receivers == (Anchor("b827eb4521b4", "g"), Anchor("r", "g", (1, 2, 2.4)))
+    assert site.fences == (Fence("lot", "car_park", "lot", ((CORNERS,),), dwell_s=(120,)),)
+
+
+@pytest.mark.parametrize(
+    ("outline", "polygons"),
+    [
+        (LOT, ((CORNERS,),)),
+        (LOT.replace("]]", "], [50.9412, 6.9582]]"), ((CORNERS,),)),
+        (
+            "[[[0, 0], [0, 9], [9, 9]], [[1, 2], [1, 3], [2, 3], [1, 2]]]",
+            ((((0, 0), (0, 9), (9, 9)), ((1, 2), (1, 3), (2, 3))),),
+        ),
+        ("[[-17, 179.9], [-17, -179.9], [-16, -179.9]]", ((((-17, 179.9), (-17, -179.9), (-16, -179.9)),),)),
+    ],
+    ids=["open", "closed", "with a hole", "across the antimeridian"],
+)
+def test_outlines(tmp_path: Path, outline: str, polygons: object) -> None:
+    site = site_of(tmp_path, f"fences: [{{id: f, kind: car_park, polygon: {outline}}}]")
+    assert site.fences[0].polygons == polygons
+
+
+RING = [[6.9582, 50.9412], [6.9582, 50.9419], [6.9597, 50.9419], [6.9582, 50.9412]]
+OPENED = ((50.9412, 6.9582), (50.9419, 6.9582), (50.9419, 6.9597))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "polygons"),
+    [
+        ({"type": "Polygon", "coordinates": [RING]}, ((OPENED,),)),
+        ({"type": "MultiPolygon", "coordinates": [[RING], [RING]]}, ((OPENED,), (OPENED,))),
+    ],
+)
+def test_a_geojson_file_has_longitude_first(tmp_path: Path, geometry: object, polygons: object) -> None:
+    feature = {"type": "Feature", "properties": {}, "geometry": geometry}
+    for content in (geometry, feature, {"type": "FeatureCollection", "features": [feature]}):
+        (tmp_path / "lot.geojson").write_text(json.dumps(content), "utf-8")
+        site = site_of(tmp_path, "fences: [{id: f, kind: car_park, polygon: lot.geojson}]")
+        assert site.fences[0].polygons == polygons
+
+
+@pytest.mark.parametrize("content", ["", "[", "[" * 100_000, "null", '{"type": "Polygon"}', '{"type": []}'])
+def test_a_geojson_file_that_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "lot.geojson").write_text(content, "utf-8")
+    with pytest.raises(ConfigError, match=r"site.yaml:2:39: fences.f.polygon: lot.geojson"):
+        site_of(tmp_path, "fences: [{id: f, kind: pump, polygon: lot.geojson}]")
+
+
+def test_gateway_defaults(tmp_path: Path) -> None:
+    shutil.copy(STORE / "site.yaml", tmp_path)
+    (tmp_path / "gateway.yaml").write_text(
+        "gateway: {id: pi-02, state_dir: state}\n"
+        "brokers: {a: {host: a, tls: {}}, b: {host: b, protocol: 3.1.1, password: secrets/b}}\n"
+        "recipients: {p: {via: a, purposes: {dpv:X: {legal_basis: l, fields: [zone]}}}}\n"
+        "consent: {feed: {file: /etc/consent.yaml}}\n"
+    )
+    own = settings.load_settings(tmp_path, profiles=())
+    assert own.gateway.state_dir == tmp_path / "state"
+    assert (own.gateway.clock.trust, own.gateway.keys, own.own_receiver) == ("kernel", None, None)
+    assert [(b.port, b.protocol) for b in own.brokers.values()] == [(8883, 5), (1883, "3.1.1")]
+    assert own.brokers["b"].password == str(tmp_path / "secrets" / "b")
+    assert own.recipients["p"].ack == "platform"
+    assert own.recipients["p"].purposes["dpv:X"].changes == CHANGES
+    assert own.recipients["p"].purposes["dpv:X"].zones == "all"
+    assert own.consent.feed.file == Path("/etc/consent.yaml")
+
+
+def test_where_a_secret_lies() -> None:
+    environ = {"CREDENTIALS_DIRECTORY": "/run/credentials/gateway.service"}
+    assert Secret("credential:key").path(environ) == Path("/run/credentials/gateway.service/key")
+    assert Secret("/etc/key").path({}) == Path("/etc/key")
+    with pytest.raises(ConfigError, match="the unit needs LoadCredential=key"):
+        Secret("credential:key").path({})
+
+
+def test_an_inline_password_is_not_shown_again(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests" / "broken_configs" / "secrets", tmp_path, dirs_exist_ok=True)
+    found = settings.problems(tmp_path, profiles=())
+    named = [p for p in found if p.key == "brokers.store.password"]
+    assert named
+    assert all("hunter2" not in p.with_caret() for p in named)
+
+
+# --- small forms ---
+
+
+@pytest.mark.parametrize(
+    ("text", "duration_s"),
+    [("15s", 15), ("2min", 120), ("1h", 3600), ("30d", 2_592_000), ("500ms", 0.5), ("1.5h", 5400)],
+)
+def test_durations(text: str, duration_s: float) -> None:
+    assert seconds(text) == duration_s
+
+
+@pytest.mark.parametrize(
+    "text", [15, 1.5, True, None, "15", "s", "-1s", "0s", "1 h", "1m", "1S", "9" * 400 + "d", "١s"]
+)
+def test_no_durations(text: object) -> None:
+    with pytest.raises(ValueError, match="expected a duration"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("identity", "mistake"),
+    [
+        ("ibeacon:e2c56db5-dffb-48d2-b060-d0f5a71096e0:1:65535", ""),
+        ("altbeacon:0118:2f234454-cf6d-4a0f-adf2-f4911ba9ffa6:1:2", ""),
+        ("eddystone:00112233445566778899:aabbccddeeff", ""),
+        ("eid:trolley-7", ""),
+        ("irk:anna-phone", ""),
+        ("mac:c3:00:00:25:ef:6a", ""),
+        ("vehicle:anna/golf", ""),
+        ("vehicle:K-AB 123", "expected vehicle:<id>"),
+        ("vehicle:a/b/c", "expected vehicle:<id>"),
+        ("mac:C3:00:00:25:EF:6A", "an identity is written in lower case"),
+        ("eddystone:0011:aabbccddeeff", "expected eddystone:<namespace>:<instance>"),
+        ("10:20:30:40:50:11", "expected a kind first; did you mean mac:10:20:30:40:50:11?"),
+    ],
+)
+def test_identity_forms(identity: str, mistake: str) -> None:
+    assert identity_mistake(identity) == mistake
+
+
+# --- promises ---
+
+
+def test_the_schemas_for_editors_are_current() -> None:
+    checked_in = {p.name: p.read_text("utf-8") for p in (ROOT / "config" / "schema").glob("*.json")}
+    current = schemas()
+    assert {name: checked_in.get(name) for name in current} == current
+
+
+def test_a_map_of_a_thousand_lines_is_checked_in_a_second_and_a_half(tmp_path: Path) -> None:
+    fence = "  - {{id: lot-{}, kind: car_park, polygon: " + LOT + ", dwell: [2min]}}\n"
+    text = "site: {id: s}\nfences:\n" + "".join(fence.format(i) for i in range(1000))
+    (tmp_path / "site.yaml").write_text(text)
+    shutil.copy(STORE / "gateway.yaml", tmp_path)
+    check = "import sys, pathlib, gateway.settings as s; s.problems(pathlib.Path(sys.argv[1]), profiles=())"
+    spent_s = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", check, tmp_path], check=True, cwd=ROOT)
+        spent_s.append(time.perf_counter() - start)
+        if spent_s[-1] <= 1.5:
+            return
+    pytest.fail(f"{min(spent_s):.2f} s")
