@@ -1,0 +1,11 @@
+"""Firmware profiles: how bytes, or a topic and payload, become sightings, fixes and identities.
+
+A profile is a YAML file; this room validates, compiles and applies it. It knows no firmware by name.
+"""
+
+from gateway.profiles.loading import load_profiles, shipped_directory
+from gateway.profiles.outcome import Outcome
+from gateway.profiles.profiles import Profiles
+from gateway.profiles.vectors import VectorResult, check_vectors
+
+__all__ = ["Outcome", "Profiles", "VectorResult", "check_vectors", "load_profiles", "shipped_directory"]

@@ -1,0 +1,74 @@
+"""Profile files to profiles: all problems of all files at once."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+from gateway.errors import ConfigError, Problem
+from gateway.located import Document, load, validate
+from gateway.profiles.checks import meet, mistakes
+from gateway.profiles.profiles import Profiles
+from gateway.profiles.schema import BleProfile, MqttProfile
+from gateway.profiles.vectors import check_vectors
+
+_Loaded = tuple[Document, BleProfile | MqttProfile]
+
+
+def shipped_directory() -> Path:
+    """The profiles that come with the program: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "firmware_profiles"
+    return inside if inside.is_dir() else package.parent / "firmware_profiles"
+
+
+def load_profiles(directory: Path | None = None) -> Profiles:
+    """Every `*.yaml` of a directory (None: the shipped ones), compiled.
+
+    ConfigError with all problems: mistakes in a file, a vector that does not hold, two profiles of one name
+    or that could claim the same payload.
+    """
+    place = directory or shipped_directory()
+    problems: list[Problem] = []
+    loaded: list[_Loaded] = []
+    for path in sorted(place.glob("*.yaml")):
+        try:
+            loaded.append(_one(path, f"{place.name}/{path.name}"))
+        except ConfigError as e:
+            problems += e.problems
+    if not loaded and not problems:
+        problems.append(Problem(str(place), 1, 1, "", "no profiles (*.yaml) here"))
+    for first, second in combinations(loaded, 2):
+        problems += _clashes(first, second)
+    if problems:
+        raise ConfigError(problems)
+    return Profiles(profile for _, profile in loaded)
+
+
+def _one(path: Path, name: str) -> _Loaded:
+    document = load(path, name=name)
+    match = document.data.get("match")
+    over_mqtt = isinstance(match, dict) and "topic" in match
+    profile = validate(document, MqttProfile) if over_mqtt else validate(document, BleProfile)
+    found = [document.problem(place, text) for place, text in mistakes(profile)]
+    if not found:
+        for result in check_vectors(profile):
+            if result.problem:
+                found.append(
+                    document.problem(("vectors", result.number - 1), f"the vector fails: {result.problem}")
+                )
+    if found:
+        raise ConfigError(found)
+    return document, profile
+
+
+def _clashes(first: _Loaded, second: _Loaded) -> list[Problem]:
+    (one, a), (two, b) = first, second
+    if a.profile == b.profile:
+        there = one.problem(("profile",), "")
+        return [two.problem(("profile",), f"{there.file}:{there.line} has this name already")]
+    if meet(a, b):
+        there = one.problem(("match",), "", at_key=True)
+        text = f"could claim what {a.profile} ({there.file}:{there.line}) claims"
+        return [two.problem(("match",), text, at_key=True)]
+    return []

@@ -1,0 +1,113 @@
+"""All firmware profiles together: messages to observations, sightings to identities."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from gateway.counts import Counts
+from gateway.located import did_you_mean
+from gateway.model import Fix, Message, Sighting
+from gateway.profiles.ble import BleIndex, BleReader
+from gateway.profiles.outcome import Outcome
+from gateway.profiles.payload import MqttReader
+from gateway.profiles.schema import BleProfile, MqttProfile
+from gateway.profiles.vectors import VectorResult, check_vectors
+
+CACHED_TOPICS = 4096
+MAX_TOPIC_CHARS = 1024
+
+_Claim = tuple[MqttReader, dict[str, str] | None]
+
+
+class Profiles:
+    """Compiled profiles. Reading never raises, whatever the bytes; what became of them is counted.
+
+    Counted in room `profiles.<name>`, and in room `profiles` what no profile claims.
+    """
+
+    def __init__(
+        self,
+        profiles: Iterable[BleProfile | MqttProfile],
+        site: str | None = None,
+        *,
+        ble: BleIndex | None = None,
+    ) -> None:
+        self._all = tuple(sorted(profiles, key=lambda p: p.profile))
+        self._site = site
+        self._ble = ble or BleIndex(BleReader(p) for p in self._all if isinstance(p, BleProfile))
+        self._mqtt = {p.profile: MqttReader(p) for p in self._all if isinstance(p, MqttProfile)}
+        self._topics: dict[str, list[_Claim]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(p.profile for p in self._all)
+
+    @property
+    def subscribable(self) -> tuple[str, ...]:
+        """Names of the profiles that are heard over MQTT."""
+        return tuple(self._mqtt)
+
+    def topics(self, name: str, site: str | None = None) -> tuple[str, ...]:
+        """MQTT subscription filters of a profile, `{site}` bound to `site`; none for one heard by radio."""
+        if name not in self.names:
+            raise ValueError(f"unknown profile {name!r}{did_you_mean(name, self.names)}")
+        reader = self._mqtt.get(name)
+        return tuple(t.filter(site or self._site) for t in reader.topics) if reader else ()
+
+    def gives_fixes(self, name: str) -> bool:
+        """Whether a profile speaks of vehicles: what it carries must not be lost."""
+        reader = self._mqtt.get(name)
+        return reader is not None and reader.gives_fixes
+
+    def select(self, names: Collection[str] | None, site: str | None) -> Profiles:
+        """All radio profiles, of the MQTT ones only `names` (None: all), with `{site}` bound to `site`."""
+        for name in names or ():
+            self.topics(name)
+        kept = [p for p in self._all if isinstance(p, BleProfile) or names is None or p.profile in names]
+        return Profiles(kept, site, ble=self._ble)
+
+    def read(self, message: Message, counts: Counts) -> list[Sighting | Fix]:
+        """The observations in a message, in its order; empty when there are none."""
+        claims = self._claims(message.topic)
+        if not claims:
+            counts.count("profiles", Outcome.NOT_MINE.value)
+        found: list[Sighting | Fix] = []
+        for reader, parts in claims:
+            if parts is None:
+                counts.count(reader.room, Outcome.MALFORMED.value)
+            else:
+                found += reader.read(message, parts, counts)
+        return found
+
+    def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]:
+        """Who this may be, the surest first; empty for an unknown device.
+
+        What the receiver decoded, then identities in the advertisement, then a public address: a random
+        address never identifies.
+        """
+        found = self._ble.identities(sighting.adv, counts) if sighting.adv else ()
+        if sighting.identity and sighting.identity not in found:
+            found = (sighting.identity, *found)
+        if sighting.address_type == "public" and sighting.address:
+            found = (*found, f"mac:{sighting.address}")
+        return found
+
+    def test(self) -> Sequence[VectorResult]:
+        """Every vector of every profile, run again."""
+        return [result for profile in self._all for result in check_vectors(profile)]
+
+    def _claims(self, topic: str) -> list[_Claim]:
+        """Profiles that a topic belongs to; None for named parts that are not fit for an identity."""
+        claims = self._topics.get(topic)
+        if claims is None:
+            claims = []
+            levels = topic.split("/") if len(topic) <= MAX_TOPIC_CHARS else []
+            for reader in self._mqtt.values():
+                parts = reader.parts(levels, self._site)
+                if parts is not None:
+                    claims.append((reader, parts if reader.accepts(parts) else None))
+            if len(self._topics) >= CACHED_TOPICS:
+                self._topics.clear()
+            if levels:
+                self._topics[topic] = claims
+        return claims

@@ -1,0 +1,94 @@
+"""Vectors: known payloads inside a profile, and what the vendor's document says that they mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.counts import Counts
+from gateway.located import did_you_mean
+from gateway.model import Message
+from gateway.profiles.ble import BleIndex, BleReader
+from gateway.profiles.outcome import Outcome
+from gateway.profiles.payload import MqttReader
+from gateway.profiles.schema import BleProfile, BleVector, MqttProfile, MqttVector
+
+RECEIVED_S = 1_700_000_000.0
+"""Moment at which the messages of vectors count as received."""
+
+
+class VectorResult(msgspec.Struct, frozen=True):
+    profile: str
+    number: int
+    """Counted from 1."""
+    problem: str
+    """Empty when the vector holds."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.problem
+
+    def __str__(self) -> str:
+        return f"{self.profile}: vector {self.number}: {self.problem or 'holds'}"
+
+
+def check_vectors(profile: BleProfile | MqttProfile) -> list[VectorResult]:
+    """Run every vector of one profile through that profile."""
+    if isinstance(profile, BleProfile):
+        problems = [_ble_problem(BleReader(profile), v) for v in profile.vectors]
+    else:
+        problems = [_mqtt_problem(MqttReader(profile), v) for v in profile.vectors]
+    return [VectorResult(profile.profile, i, problem) for i, problem in enumerate(problems, 1)]
+
+
+def _ble_problem(reader: BleReader, vector: BleVector) -> str:
+    if vector.adv is not None:
+        claims = BleIndex([reader]).claims(bytes.fromhex(vector.adv))
+        results = [result for _, result in claims]
+    else:
+        company = reader.match.manufacturer if vector.company is None else vector.company
+        result = reader.read(company if isinstance(company, int) else None, bytes.fromhex(vector.data or ""))
+        results = [] if result is None else [result]
+    decoded = [r for r in results if isinstance(r, dict)]
+    outcome = next((r.value for r in results if isinstance(r, Outcome)), Outcome.NOT_MINE.value)
+    return _compare(vector.expect, decoded, Outcome.MATCHED.value if decoded else outcome)
+
+
+def _mqtt_problem(reader: MqttReader, vector: MqttVector) -> str:
+    text = vector.payload
+    payload = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
+    message = Message(RECEIVED_S, vector.topic, payload, vector.retain)
+    parts = reader.parts(vector.topic.split("/"), None)
+    if parts is None:
+        return _compare(vector.expect, [], Outcome.NOT_MINE.value)
+    counts = Counts()
+    observed = [msgspec.structs.asdict(o) for o in reader.read(message, parts, counts)]
+    for observation in observed:
+        if "adv" in observation:
+            observation["adv"] = observation["adv"].hex()
+    return _compare(vector.expect, observed, ", ".join(counts.by_room().get(reader.room, ())))
+
+
+def _compare(expect: Any, observed: Sequence[Mapping[str, Any]], outcome: str) -> str:
+    if isinstance(expect, str):
+        return "" if expect == outcome else f"expected {expect}, got {outcome}"
+    expected = [] if expect is None else expect if isinstance(expect, list) else [expect]
+    if len(expected) != len(observed):
+        return f"expected {len(expected) or 'nothing'}, got {len(observed) or 'nothing'} ({outcome})"
+    for wanted, got in zip(expected, observed, strict=True):
+        for name, value in wanted.items():
+            if name not in got:
+                return f"gives no {name}{did_you_mean(name, got)}"
+            if not _same(value, got[name]):
+                return f"{name}: expected {value!r}, got {got[name]!r}"
+    return ""
+
+
+def _same(expected: object, got: object) -> bool:
+    numbers = (int, float)
+    if isinstance(expected, numbers) and isinstance(got, numbers) and not isinstance(expected, bool):
+        return math.isclose(expected, got, rel_tol=1e-9, abs_tol=1e-6)
+    return expected == got
