@@ -6,10 +6,10 @@ import itertools
 from typing import Any
 
 import pytest
+from consents import DAY, NOON_S, PURPOSE, entry, record
 
 from gateway.consent.register import Permit, Register
 from gateway.counts import Counts
-from consents import DAY, NOON_S, PURPOSE, entry, record
 
 WITHDRAWN = entry(version=2, status="ConsentWithdrawn", event_time="2025-12-10T00:00:00Z")
 

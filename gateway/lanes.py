@@ -1,0 +1,91 @@
+"""Three bounded lanes between the transports and the pipeline (DESIGN §2).
+
+Putting never blocks. Control (consent, receivers' wills) is never dropped; fixes have room of their own, so
+that a flood of advertisements cannot push a car out; of sightings the oldest go, and are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from gateway.counts import Counts
+from gateway.model import Sighting, Signal
+
+Acknowledge = Callable[[], None]
+
+SIGHTINGS = 20_000
+FIXES = 5_000
+
+
+class Arrival(Struct, frozen=True, gc=False):
+    number: int
+    signal: Signal
+    acknowledge: Acknowledge | None = None
+    """Tells the transport that the signal is dealt with; called after the commit."""
+
+
+class Lanes:
+    def __init__(self, counts: Counts, *, sightings: int = SIGHTINGS, fixes: int = FIXES) -> None:
+        self._counts = counts
+        self._control: deque[Arrival] = deque()
+        self._fixes: deque[Arrival] = deque()
+        self._sightings: deque[Arrival] = deque()
+        self._room = {"fixes": fixes, "sightings": sightings}
+        self._number = 0
+        self._arrived = asyncio.Event()
+
+    def control(self, signal: Signal) -> None:
+        self._put(self._control, signal, None)
+
+    def fix(self, signal: Signal, acknowledge: Acknowledge | None = None) -> None:
+        self._put(self._fixes, signal, acknowledge)
+        self._shed("fixes", self._fixes)
+
+    def sighting(self, signal: Signal, acknowledge: Acknowledge | None = None) -> None:
+        self._put(self._sightings, signal, acknowledge)
+        self._shed("sightings", self._sightings)
+
+    def hear(self, signal: Signal) -> None:
+        """For a source that knows one kind only: its own radio."""
+        if isinstance(signal, Sighting):
+            self.sighting(signal)
+        else:
+            self.control(signal)
+
+    async def wait(self, timeout_s: float | None) -> None:
+        """Until something is there, or `timeout_s` real seconds have passed."""
+        if not self._arrived.is_set():
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return
+
+    def drain(self, most: int) -> list[Arrival]:
+        """Up to `most` arrivals in the order of reception, whichever lane they came by."""
+        taken: list[Arrival] = []
+        lanes = [self._control, self._fixes, self._sightings]
+        while len(taken) < most and (waiting := [lane for lane in lanes if lane]):
+            taken.append(min(waiting, key=lambda lane: lane[0].number).popleft())
+        if not any(lanes):
+            self._arrived.clear()
+        return taken
+
+    def __len__(self) -> int:
+        return len(self._control) + len(self._fixes) + len(self._sightings)
+
+    def _put(self, lane: deque[Arrival], signal: Signal, acknowledge: Acknowledge | None) -> None:
+        self._number += 1
+        lane.append(Arrival(self._number, signal, acknowledge))
+        self._arrived.set()
+
+    def _shed(self, name: str, lane: deque[Arrival]) -> None:
+        while len(lane) > self._room[name]:
+            oldest = lane.popleft()
+            self._counts.count("lanes", f"{name}_dropped")
+            if oldest.acknowledge is not None:
+                oldest.acknowledge()

@@ -1,0 +1,250 @@
+"""All that this program knows of MQTT clients: one connection that comes back by itself.
+
+Built on aiomqtt and the paho client under it. What aiomqtt lacks is done here and nowhere else: messages are
+handed over without waking a task for each (its queue is replaced), and a message is acknowledged to the
+broker when its consequences are committed, not when it arrives (paho's manual acknowledgement).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn, cast
+
+import aiomqtt
+from msgspec import Struct
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from gateway.errors import GatewayError
+from gateway.links import Link, full_jitter
+
+CONNECT_TIMEOUT_S = 3.0
+"""Short, because a stop waits for a connect that is under way."""
+SETTLED_S = 30.0
+"""A connection that lasted this long was a good one: the pauses start small again."""
+SESSION_EXPIRY_S = 7 * 86_400
+RECEIVE_MAXIMUM = 1_000
+"""Unacknowledged messages under way to us: enough for a group commit at some thousand a second."""
+MAXIMUM_PACKET_BYTES = 1 << 20
+OUTGOING_INFLIGHT = 100
+
+
+class NotConnectedError(GatewayError):
+    """There is no connection to the broker, or it broke while this was being sent."""
+
+
+class Endpoint(Struct, frozen=True):
+    """Where a broker is and how to be let in."""
+
+    name: str
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+    version: int = 5
+    """5, or 3 for MQTT 3.1.1."""
+
+
+class Incoming(Struct, frozen=True, gc=False):
+    topic: str
+    payload: bytes
+    retain: bool
+    acknowledge: Callable[[], None] | None
+    """Tells the broker that the message is dealt with; None where it needs no word from us."""
+
+
+class Will(Struct, frozen=True):
+    """What the broker says, retained, when we are gone without a word."""
+
+    topic: str
+    payload: bytes
+
+
+class Connection:
+    """One client of one broker; `run` keeps it up until cancelled."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        client_id: str,
+        link: Link,
+        *,
+        subscriptions: Sequence[tuple[str, int]] = (),
+        on_message: Callable[[Incoming], None] | None = None,
+        on_up: Callable[[], Awaitable[None]] | None = None,
+        will: Will | None = None,
+        persistent: bool = False,
+    ) -> None:
+        """`subscriptions`: (filter, QoS). `on_up` runs after each successful connect and may publish.
+
+        `persistent`: the broker keeps the session and what arrives for it while we are away, and every
+        message of QoS 1 waits for its `acknowledge`.
+        """
+        self.link = link
+        self._endpoint = endpoint
+        self._client_id = client_id
+        self._subscriptions = subscriptions
+        self._on_message = on_message
+        self._on_up = on_up
+        self._will = will
+        self._persistent = persistent
+        self._client: aiomqtt.Client | None = None
+        self._receiving: aiomqtt.Client | None = None
+        """As `_client`, but from before the connect: a kept session delivers at once."""
+        self._up = asyncio.Event()
+        self.times_up = 0
+        """Rises with each connect: what was under way before may be lost."""
+
+    async def run(self) -> NoReturn:
+        pauses = full_jitter()
+        while True:
+            began_s = time.monotonic()
+            try:
+                await self._stay_connected()
+            except (aiomqtt.MqttError, OSError, ValueError) as error:
+                self.link.down(self._reason(error))
+            finally:
+                self._client = self._receiving = None
+                self._up.clear()
+            if time.monotonic() - began_s > SETTLED_S:
+                pauses = full_jitter()
+            await asyncio.sleep(next(pauses))
+
+    async def wait_up(self) -> None:
+        await self._up.wait()
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        qos: int = 1,
+        content_type: str | None = None,
+        expiry_s: int | None = None,
+    ) -> None:
+        """Returns when the broker has acknowledged. NotConnectedError when that did not happen.
+
+        `content_type` and `expiry_s` travel as MQTT 5 properties and are left out under 3.1.1.
+        """
+        client = self._client
+        if client is None:
+            raise NotConnectedError(f"{self._endpoint.name} is not connected")
+        properties = self._publish_properties(content_type, expiry_s)
+        try:
+            await client.publish(topic, payload, qos, retain, properties)
+        except aiomqtt.MqttError as error:
+            raise NotConnectedError(str(error)) from error
+
+    async def _stay_connected(self) -> None:
+        """Returns never; raises MqttError when the connection ends."""
+        client = self._make_client()
+        client._client.connect_timeout = CONNECT_TIMEOUT_S
+        client._client.manual_ack_set(self._persistent)
+        client.pending_calls_threshold = 10 * OUTGOING_INFLIGHT
+        self._receiving = client
+        async with client:
+            self._client = client
+            await self._subscribe(client)
+            if self._on_up is not None:
+                await self._on_up()
+            self.times_up += 1
+            self.link.up(f"{self._endpoint.host}:{self._endpoint.port}")
+            self._up.set()
+            async for _ in client.messages:  # yields nothing: _Handover keeps none; it raises at the end
+                pass
+
+    def _make_client(self) -> aiomqtt.Client:
+        is_v5 = self._endpoint.version == 5
+        handover = cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize: _Handover(self._take))  # noqa: ARG005
+        will = None
+        if self._will is not None:
+            will = aiomqtt.Will(self._will.topic, self._will.payload, qos=1, retain=True)
+        common: dict[str, Any] = {"clean_start": not self._persistent} if is_v5 else {
+            "clean_session": not self._persistent
+        }  # fmt: skip
+        return aiomqtt.Client(
+            self._endpoint.host,
+            self._endpoint.port,
+            username=self._endpoint.username,
+            password=self._endpoint.password,
+            identifier=self._client_id,
+            queue_type=handover,
+            protocol=aiomqtt.ProtocolVersion.V5 if is_v5 else aiomqtt.ProtocolVersion.V311,
+            will=will,
+            keepalive=30,
+            max_inflight_messages=OUTGOING_INFLIGHT,
+            properties=self._connect_properties() if is_v5 else None,
+            tls_context=self._endpoint.tls,
+            **common,
+        )
+
+    def _connect_properties(self) -> Properties:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        properties.MaximumPacketSize = MAXIMUM_PACKET_BYTES
+        if self._persistent:
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        return properties
+
+    def _publish_properties(self, content_type: str | None, expiry_s: int | None) -> Properties | None:
+        if self._endpoint.version != 5 or (content_type is None and expiry_s is None):
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if content_type is not None:
+            properties.ContentType = content_type
+            properties.PayloadFormatIndicator = 1
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = expiry_s
+        return properties
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        """Retain-as-published stays off, or live messages of a source that retains would look stale."""
+        for topic_filter, qos in self._subscriptions:
+            if self._endpoint.version == 5:
+                codes = await client.subscribe(topic_filter, options=SubscribeOptions(qos=qos))
+            else:
+                codes = await client.subscribe(topic_filter, qos=qos)
+            if any((code if isinstance(code, int) else code.value) >= 0x80 for code in codes):
+                raise aiomqtt.MqttError(f"the broker refused the subscription to {topic_filter}")
+
+    def _take(self, message: aiomqtt.Message) -> None:
+        if self._on_message is None:
+            return
+        payload = message.payload if isinstance(message.payload, bytes) else b""
+        acknowledge = self._acknowledgement(message) if self._persistent and message.qos else None
+        self._on_message(Incoming(str(message.topic), payload, message.retain, acknowledge))
+
+    def _acknowledgement(self, message: aiomqtt.Message) -> Callable[[], None]:
+        client, mid, qos = self._receiving, message.mid, message.qos
+
+        def acknowledge() -> None:
+            # A newer connection has its own numbers, and the broker sends there again what this one owes.
+            if client is not None and client is self._receiving:
+                client._client.ack(mid, qos)
+
+        return acknowledge
+
+    def _reason(self, error: Exception) -> str:
+        where = f"{self._endpoint.host}:{self._endpoint.port}"
+        return f"{where}: {str(error) or type(error).__name__}; trying again"
+
+
+class _Handover(asyncio.Queue[aiomqtt.Message]):
+    """Gives each message on at once and keeps none, so that no task wakes for it."""
+
+    def __init__(self, take: Callable[[aiomqtt.Message], None]) -> None:
+        super().__init__()
+        self._take = take
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        self._take(item)
+
+    async def get(self) -> NoReturn:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("the future never resolves")

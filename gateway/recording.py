@@ -1,0 +1,162 @@
+"""Recordings: JSON Lines, one signal a line in the order of reception (DESIGN §6.1), plain or gzip."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from gateway.errors import RecordingError
+from gateway.model import ClockStep, ConsentSignal, Message, ReceiverState, Sighting, Signal
+
+MAX_LINE_BYTES = 1 << 20
+
+
+class _Ble(Struct):
+    receiver: str
+    address: str
+    rssi: float
+    adv: str
+    address_type: Literal["public", "random", ""] = ""
+
+
+class _Mqtt(Struct):
+    topic: str
+    payload: str | None = None
+    payload_b64: str | None = None
+    retain: bool = False
+
+
+class _Receiver(Struct):
+    id: str
+    alive: bool
+
+
+class _Label(Struct):
+    device: str
+    zone: str | None
+
+
+class _Clock(Struct):
+    step_s: float
+
+
+class _Line(Struct):
+    t: float
+    ble: _Ble | None = None
+    mqtt: _Mqtt | None = None
+    receiver: _Receiver | None = None
+    label: _Label | None = None
+    consent: dict[str, Any] | None = None
+    driver: dict[str, Any] | None = None
+    clock: _Clock | None = None
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def read(path: Path) -> Iterator[Signal]:
+    """The signals of a file; labels are for calibration and scoring, the pipeline never sees them.
+
+    RecordingError names file and line of the first line that cannot be read.
+    """
+    with _open(path) as file:
+        number = 0
+        while line := _next_line(path, file):
+            number += 1
+            if len(line) > MAX_LINE_BYTES:
+                raise RecordingError(f"{path.name}:{number}: line is longer than {MAX_LINE_BYTES} bytes")
+            if not line.strip():
+                continue
+            try:
+                signal = parse(line)
+            except ValueError as error:
+                raise RecordingError(f"{path.name}:{number}: {error}") from None
+            if signal is not None:
+                yield signal
+
+
+def _open(path: Path) -> io.BufferedIOBase:
+    try:
+        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror}") from None
+
+
+def _next_line(path: Path, file: io.BufferedIOBase) -> bytes:
+    try:
+        return file.readline(MAX_LINE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordingError(f"{path.name}: cannot be read to its end: {error}") from None
+
+
+def parse(line: bytes) -> Signal | None:
+    """One line; None for a label or a driver. ValueError says what is wrong with it."""
+    try:
+        entry = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if entry.ble is not None:
+        heard = entry.ble
+        try:
+            adv = bytes.fromhex(heard.adv)
+        except ValueError:
+            raise ValueError("ble.adv is not hexadecimal") from None
+        return Sighting(entry.t, heard.receiver, heard.address.lower(), heard.address_type, heard.rssi, adv)
+    if entry.mqtt is not None:
+        return Message(entry.t, entry.mqtt.topic, _payload(entry.mqtt), entry.mqtt.retain)
+    if entry.receiver is not None:
+        return ReceiverState(entry.t, entry.receiver.id, entry.receiver.alive)
+    if entry.consent is not None:
+        return ConsentSignal(entry.t, (entry.consent,))
+    if entry.clock is not None:
+        return ClockStep(entry.t, entry.clock.step_s)
+    if entry.label is not None or entry.driver is not None:
+        return None
+    raise ValueError("none of ble, mqtt, receiver, label, consent, driver, clock")
+
+
+def _payload(message: _Mqtt) -> bytes:
+    if message.payload is not None:
+        return message.payload.encode()
+    try:
+        return base64.b64decode(message.payload_b64 or "", validate=True)
+    except binascii.Error:
+        raise ValueError("mqtt.payload_b64 is not base64") from None
+
+
+def format_line(signal: Signal) -> bytes:
+    """The line of a signal, with its line end; `parse` gives the same signal back."""
+    return msgspec.json.encode({"t": round(signal.t_s, 3), **_body(signal)}) + b"\n"
+
+
+def _body(signal: Signal) -> dict[str, Any]:
+    match signal:
+        case Sighting():
+            heard = {"receiver": signal.receiver, "address": signal.address}
+            if signal.address_type:
+                heard["address_type"] = signal.address_type
+            return {"ble": {**heard, "rssi": signal.rssi_dbm, "adv": signal.adv.hex()}}
+        case Message():
+            return {"mqtt": {"topic": signal.topic, **_text_or_b64(signal.payload), "retain": signal.retain}}
+        case ReceiverState():
+            return {"receiver": {"id": signal.receiver, "alive": signal.alive}}
+        case ConsentSignal():
+            return {"consent": signal.records[0]}
+        case ClockStep():
+            return {"clock": {"step_s": signal.step_s}}
+
+
+def _text_or_b64(payload: bytes) -> dict[str, str]:
+    try:
+        return {"payload": payload.decode()}
+    except UnicodeDecodeError:
+        return {"payload_b64": base64.b64encode(payload).decode()}

@@ -1,0 +1,102 @@
+"""Recipients behind an MQTT broker: one uplink for each broker, one sink and courier for each recipient."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from typing import NoReturn
+
+from gateway.errors import StoreError
+from gateway.links import Link
+from gateway.mqtt import Connection, Endpoint, Incoming, Will
+from gateway.sinks import Delivery, cloudevents
+from gateway.sinks.courier import Courier
+
+MAX_MESSAGE_EXPIRY_S = 0xFFFF_FFFF
+"""MQTT 5.0 §3.3.2.3.3: a four byte integer."""
+
+_log = logging.getLogger("gateway.sinks")
+
+
+class Uplink:
+    """The connection that recipients share: birth and last will, events out, acknowledgements in."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        client_id: str,
+        *,
+        site: str,
+        gateway: str,
+        acknowledging: Collection[str],
+        state: Callable[[bool], bytes],
+    ) -> None:
+        """`acknowledging`: recipients whose application acknowledges. `state(alive)`: the retained message
+        on the state topic; that of False is the last will.
+        """
+        self.link = Link(f"sink {endpoint.name}")
+        self.source = f"/sites/{site}/gateways/{gateway}"
+        self.couriers: dict[str, Courier] = {}
+        """By recipient: who is told of an acknowledgement."""
+        self._base = f"presence/v1/{site}/{gateway}"
+        self._state = state
+        self._acknowledging = {f"{self._base}/{name}/ack": name for name in acknowledging}
+        self._telling: set[asyncio.Task[None]] = set()
+        self.connection = Connection(
+            endpoint,
+            client_id,
+            self.link,
+            subscriptions=[(topic, 1) for topic in self._acknowledging],
+            on_message=self._hear,
+            on_up=self._greet,
+            will=Will(f"{self._base}/state", state(False)),
+        )
+
+    async def run(self) -> NoReturn:
+        await self.connection.run()
+
+    def topic(self, recipient: str, change: str) -> str:
+        return f"{self._base}/{recipient}/{change}"
+
+    async def say(self, *, alive: bool) -> None:
+        """The retained state in so many words; a clean stop does not trigger the last will."""
+        await self.connection.publish(f"{self._base}/state", self._state(alive), retain=True)
+
+    async def _greet(self) -> None:
+        await self.say(alive=True)
+
+    def _hear(self, incoming: Incoming) -> None:
+        courier = self.couriers.get(self._acknowledging.get(incoming.topic, ""))
+        if courier is not None:
+            task = asyncio.create_task(self._tell(courier, incoming))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    @staticmethod
+    async def _tell(courier: Courier, incoming: Incoming) -> None:
+        try:
+            await courier.acknowledge(incoming.payload, retained=incoming.retain)
+        except StoreError as error:  # the recipient will acknowledge the redelivery
+            _log.warning("an acknowledgement is lost: %s", error)
+
+
+class MqttSink:
+    """One recipient's topics on an uplink."""
+
+    def __init__(self, uplink: Uplink, recipient: str) -> None:
+        self._uplink = uplink
+        self._recipient = recipient
+
+    async def ready(self) -> int:
+        await self._uplink.connection.wait_up()
+        return self._uplink.connection.times_up
+
+    async def send(self, delivery: Delivery) -> None:
+        expiry_s = delivery.expires_in_s
+        await self._uplink.connection.publish(
+            self._uplink.topic(self._recipient, cloudevents.change_of(delivery)),
+            cloudevents.encode(delivery, self._uplink.source, self._recipient),
+            content_type=cloudevents.CONTENT_TYPE,
+            expiry_s=None if expiry_s is None else min(expiry_s, MAX_MESSAGE_EXPIRY_S),
+        )

@@ -1,0 +1,78 @@
+"""A real mosquitto on a loopback port of its own, that can be killed and started again."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Self
+
+CONFIG = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+user {me}
+persistence true
+persistence_location {folder}/
+autosave_interval 1
+autosave_on_changes false
+max_queued_messages {queue}
+max_inflight_messages 1000
+log_type error
+log_type warning
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """Use as a context manager. `queue`: messages kept for a client that is away; 0: no limit."""
+
+    def __init__(self, folder: Path, *, queue: int = 0) -> None:
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+        if program is None:
+            raise RuntimeError(
+                "mosquitto is not installed; `apt-get install mosquitto` (scripts/test does it)"
+            )
+        self.host, self.port = "127.0.0.1", free_port()
+        self._folder = folder
+        self._config = folder / "mosquitto.conf"
+        folder.mkdir(parents=True, exist_ok=True)
+        me = getpass.getuser()  # else, started by root, it becomes a user who may not write here
+        self._config.write_text(CONFIG.format(port=self.port, folder=folder, queue=queue, me=me))
+        self._command = [program, "-c", str(self._config)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+
+    def start(self) -> None:
+        log = (self._folder / "mosquitto.log").open("ab")
+        self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        log.close()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex((self.host, self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"mosquitto did not start: {(self._folder / 'mosquitto.log').read_text()}")
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(10)

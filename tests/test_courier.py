@@ -1,0 +1,224 @@
+"""The courier with a real outbox and a sink of forty lines: what is sent, sent again, and removed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pytest
+from consents import NOON_S, entry, record
+from releases import stored
+
+from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
+from gateway.counts import Counts
+from gateway.model import Presence
+from gateway.mqtt import NotConnectedError
+from gateway.outbox import Outbox, Transaction
+from gateway.sinks import Delivery, courier
+from gateway.sinks.cloudevents import encode
+from gateway.sinks.courier import Courier
+
+PURPOSE = Purpose("dpv:PersonalisedBenefits", "eu-gdpr:A6-1-a", frozenset(["entered"]), frozenset(["zone"]))
+
+
+class FakeSink:
+    """Confirms what it is given, unless it is cut off."""
+
+    def __init__(self) -> None:
+        self.connection = 1
+        self.cut_after: int | None = None
+        self.sent: list[int] = []
+        self.payloads: list[dict[str, Any]] = []
+
+    async def ready(self) -> int:
+        return self.connection
+
+    async def send(self, delivery: Delivery) -> None:
+        await asyncio.sleep(0)
+        if self.cut_after is not None and len(self.sent) >= self.cut_after:
+            raise NotConnectedError("cut off")
+        self.sent.append(delivery.sequence)
+        self.payloads.append(msgspec.json.decode(encode(delivery, "/sites/s/gateways/g", "platform")))
+
+
+class Bench:
+    """One recipient's path, with the clock in the test's hand."""
+
+    def __init__(self, outbox: Outbox, mode: Literal["platform", "puback"], counts: Counts) -> None:
+        self.counts, self.outbox, self.sink, self.now_s = counts, outbox, FakeSink(), NOON_S
+        self.register = Register(counts)
+        policy = Policy("s", "g", (Recipient("platform", (PURPOSE,)),))
+        self.screen = ConsentScreen(policy, self.register, Keys(bytes(32)), counts)
+        self.courier = Courier("platform", mode, sink=self.sink, outbox=outbox, screen=self.screen,
+                               clock=lambda: self.now_s, counts=counts)  # fmt: skip
+        self.say(record())
+
+    def say(self, *records: Any) -> None:
+        self.screen.know(self.register.absorb(list(records)))
+
+    async def happen(self, n: int) -> None:
+        presences = [
+            Presence(NOON_S + i, NOON_S + i, "card-1234", "cereals", "entered", NOON_S, 0.0, 0.9, {})
+            for i in range(n)
+        ]
+        releases = [release for p in presences for release in self.screen.releases(p)]
+        await stored(self.outbox, Transaction(releases))
+
+    async def acknowledge(self, **said: Any) -> None:
+        payload = msgspec.json.encode({"generation": self.outbox.generation} | said)
+        await self.courier.acknowledge(payload, retained=False)
+
+    async def left(self) -> int:
+        return (await self.outbox.backlog()).get("platform", 0)
+
+
+Open = Callable[[Literal["platform", "puback"]], Awaitable[Bench]]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Open]:
+    counts = Counts()
+    async with contextlib.AsyncExitStack() as stack:
+        outbox = await stack.enter_async_context(
+            Outbox(tmp_path / "outbox.sqlite", ["platform"], commit_delay_s=0.005, counts=counts)
+        )
+
+        async def make(mode: Literal["platform", "puback"]) -> Bench:
+            made = Bench(outbox, mode, counts)
+            task = asyncio.create_task(made.courier.run())
+            stack.callback(task.cancel)
+            return made
+
+        yield make
+
+
+async def until(true: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            answer = true()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.005)
+
+
+async def test_puback_deletes_what_the_transport_confirmed(bench: Open) -> None:
+    at = await bench("puback")
+    await at.happen(250)
+
+    async def emptied() -> bool:
+        return await at.left() == 0
+
+    await until(emptied)
+    assert at.sink.sent == list(range(1, 251))
+
+
+async def test_the_application_acknowledges_by_ranges(bench: Open) -> None:
+    at = await bench("platform")
+    await at.happen(10)
+    await until(lambda: len(at.sink.sent) == 10)
+    assert await at.left() == 10  # a PUBACK is not delivery
+    await at.acknowledge(through=4, also=[[6, 7], [10, 10]])
+    assert await at.left() == 3
+    at.sink.connection = 2  # a new connection: what is not acknowledged comes again, and nothing else
+    await until(lambda: at.sink.sent[10:] == [5, 8, 9])
+
+
+@pytest.mark.parametrize(
+    ("payload", "retained", "counted"),
+    [
+        (b"{", False, ("acks", "malformed")),
+        (b"\xff", False, ("acks", "malformed")),
+        (b'{"generation":"x"', False, ("acks", "malformed")),
+        (b'{"generation":"GEN","through":"5"}', False, ("acks", "malformed")),
+        (b'{"generation":"other","through":5}', False, ("outbox", "ack_wrong_generation")),
+        (b'{"generation":"GEN","through":99}', False, ("outbox", "ack_out_of_range")),
+        (b'{"generation":"GEN","also":[[3,1]]}', False, ("outbox", "ack_out_of_range")),
+        (b'{"generation":"GEN","through":5}', True, ("acks", "retained")),
+    ],
+)
+async def test_a_wrong_acknowledgement_is_counted_and_ignored(
+    bench: Open, payload: bytes, retained: bool, counted: tuple[str, str]
+) -> None:
+    at = await bench("platform")
+    await at.happen(5)
+    await until(lambda: len(at.sink.sent) == 5)
+    await at.courier.acknowledge(payload.replace(b"GEN", at.outbox.generation.encode()), retained=retained)
+    assert await at.left() == 5
+    assert at.counts.of(*counted) == 1
+
+
+async def test_a_break_in_the_middle_sends_again_what_was_not_confirmed(bench: Open) -> None:
+    at = await bench("puback")
+    at.sink.cut_after = 30
+    await at.happen(100)
+    await until(lambda: len(at.sink.sent) == 30)
+    await asyncio.sleep(0.05)
+    at.sink.cut_after = None
+
+    async def emptied() -> bool:
+        return await at.left() == 0
+
+    await until(emptied)
+    assert sorted(set(at.sink.sent)) == list(range(1, 101))
+
+
+async def test_what_was_withdrawn_meanwhile_leaves_as_a_tombstone_only(bench: Open) -> None:
+    at = await bench("platform")
+    at.sink.connection = 1
+    await at.happen(0)
+    at.say(record("card-1234", entry(version=2, status="ConsentWithdrawn"), version=2))
+    # released before the withdrawal was known to the screen that stored it
+    early = Bench(at.outbox, "platform", at.counts)
+    await early.happen(3)
+    await until(lambda: len(at.sink.payloads) == 1)
+    (tombstone,) = at.sink.payloads
+    assert tombstone["type"] == "presence.removed.v1"
+    assert tombstone["data"] == {"ranges": [[1, 3]], "reason": "withdrawn"}
+    assert tombstone["sequence"] == f"{4:020d}"
+    assert "subject" not in tombstone
+
+
+async def test_what_waited_through_its_expiry_does_not_leave(bench: Open) -> None:
+    at = await bench("platform")
+    at.now_s = NOON_S + 400 * 86_400
+    await at.happen(2)
+    await until(lambda: len(at.sink.payloads) == 1)
+    assert at.sink.payloads[0]["data"] == {"ranges": [[1, 2]], "reason": "expired"}
+
+
+async def test_delivery_attributes(bench: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "LIVE_S", -1.0)
+    at = await bench("puback")
+    await at.happen(1)
+    await until(lambda: len(at.sink.payloads) == 1)
+    said = at.sink.payloads[0]
+    assert said["sequence"] == "00000000000000000001"
+    assert said["generation"] == at.outbox.generation
+    assert said["historical"] is True
+    assert said["recordedtime"].endswith("Z")
+    assert said["subject"] == "card-1234"
+
+
+async def test_silence_of_the_application_sends_again(bench: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "RESEND_S", 0.05)
+    monkeypatch.setattr(courier, "LOOK_AGAIN_S", 0.02)
+    at = await bench("platform")
+    await at.happen(2)
+    await until(lambda: at.sink.sent[:4] == [1, 2, 1, 2])
+
+
+async def test_no_more_than_the_window_waits_for_the_application(
+    bench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "OUTSTANDING", 10)
+    at = await bench("platform")
+    await at.happen(25)
+    await until(lambda: len(at.sink.sent) == 10)
+    await asyncio.sleep(0.1)
+    assert len(at.sink.sent) == 10
+    await at.acknowledge(through=10)
+    await until(lambda: len(at.sink.sent) == 20)

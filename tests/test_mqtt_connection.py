@@ -1,0 +1,121 @@
+"""The one MQTT file against a real mosquitto: sessions, acknowledgement after the fact, coming back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mosquitto import Mosquitto, free_port
+
+from gateway.links import Link
+from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+def at(broker: Mosquitto, version: int) -> Endpoint:
+    return Endpoint("store", broker.host, broker.port, version=version)
+
+
+@contextlib.asynccontextmanager
+async def connected(endpoint: Endpoint, name: str, **options: Any) -> AsyncIterator[Connection]:
+    connection = Connection(endpoint, name, Link(name), **options)
+    task = asyncio.create_task(connection.run())
+    try:
+        async with asyncio.timeout(10):
+            await connection.wait_up()
+        yield connection
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - the condition is anything
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("version", [3, 5])
+async def test_there_and_back_in_order(broker: Mosquitto, version: int) -> None:
+    heard: list[Incoming] = []
+    options = {"subscriptions": [("a/#", 1)], "on_message": heard.append}
+    async with connected(at(broker, version), "in", **options), connected(at(broker, version), "out") as out:
+        await asyncio.gather(*(out.publish(f"a/{n}", b"%d" % n) for n in range(300)))
+        await until(lambda: len(heard) == 300)
+    assert [m.topic for m in heard] == [f"a/{n}" for n in range(300)]
+    assert all(m.acknowledge is None and not m.retain for m in heard)
+
+
+@pytest.mark.parametrize("version", [3, 5])
+async def test_a_kept_session_redelivers_what_was_not_acknowledged(broker: Mosquitto, version: int) -> None:
+    heard: list[Incoming] = []
+    options: dict[str, Any] = {"subscriptions": [("a/#", 1)], "on_message": heard.append, "persistent": True}
+    async with connected(at(broker, version), "in", **options), connected(at(broker, version), "out") as out:
+        for n in range(4):
+            await out.publish(f"a/{n}", b"")
+        await until(lambda: len(heard) == 4)
+        for message in heard[:2]:
+            assert message.acknowledge is not None
+            message.acknowledge()
+    async with connected(at(broker, version), "out") as out:  # nobody is listening
+        await out.publish("a/4", b"")
+    heard.clear()
+    async with connected(at(broker, version), "in", **options):
+        await until(lambda: len(heard) == 3)
+    assert [m.topic for m in heard] == ["a/2", "a/3", "a/4"]
+
+
+async def test_an_acknowledgement_from_before_a_break_is_let_go(broker: Mosquitto) -> None:
+    heard: list[Incoming] = []
+    options: dict[str, Any] = {"subscriptions": [("a", 1)], "on_message": heard.append, "persistent": True}
+    async with connected(at(broker, 5), "in", **options), connected(at(broker, 5), "out") as out:
+        await out.publish("a", b"")
+        await until(lambda: len(heard) == 1)
+    acknowledge = heard[0].acknowledge
+    assert acknowledge is not None
+    acknowledge()
+    async with connected(at(broker, 5), "in", **options):
+        await until(lambda: len(heard) == 2)
+
+
+async def test_it_comes_back_after_the_broker_was_killed(broker: Mosquitto) -> None:
+    async with connected(at(broker, 5), "out") as out:
+        assert out.times_up == 1
+        broker.kill()
+        await until(lambda: out.link.state == "down")
+        assert "trying again" in out.link.detail
+        with pytest.raises(NotConnectedError):
+            await out.publish("a", b"")
+        broker.start()
+        await until(lambda: out.link.state == "up")
+        assert out.times_up == 2
+        await out.publish("a", b"")
+
+
+async def test_no_broker_is_said_once_and_nothing_is_raised(caplog: pytest.LogCaptureFixture) -> None:
+    connection = Connection(Endpoint("store", "127.0.0.1", free_port()), "in", Link("source store"))
+    task = asyncio.create_task(connection.run())
+    await until(lambda: "trying again" in connection.link.detail)
+    await asyncio.sleep(1.5)
+    task.cancel()
+    assert [r.message for r in caplog.records] == [f"source store: down ({connection.link.detail})"]
+
+
+async def test_retained_is_seen_on_subscription_and_live_is_not(broker: Mosquitto) -> None:
+    heard: list[Incoming] = []
+    async with connected(at(broker, 5), "out") as out:
+        await out.publish("car", b"before", retain=True)
+        async with connected(at(broker, 5), "in", subscriptions=[("car", 0)], on_message=heard.append):
+            await out.publish("car", b"live", retain=True)
+            await until(lambda: len(heard) == 2)
+    assert [(m.payload, m.retain) for m in heard] == [(b"before", True), (b"live", False)]
