@@ -1,0 +1,348 @@
+"""Arriving, being there, driving past: one state machine per device and fence (DESIGN §3.1, §5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from gateway.core.agenda import Agenda, Due, Key
+from gateway.core.fences import Fences, Place
+from gateway.core.judgement import (
+    APPROACH_AGAIN,
+    COUNTED_GAP_S,
+    ENTERING_TRUST,
+    OUT_HOLDS_S,
+    SILENCE_TRUST,
+    SLOW_KMH,
+    announces,
+    arrival_score,
+    is_beyond_margin,
+    is_clearly_outside,
+    is_inside,
+    is_line,
+    side_probability,
+)
+from gateway.core.stays import APPROACH_AGAIN_S, Claim, Stays, Told, Who
+from gateway.core.tracks import FIRST_S, LATE_S, Sample, Track
+from gateway.core.visits import NEVER_S, NEXT, Clue, Course, State, Visit
+from gateway.model import Fence, Fix, OpenStay
+
+SILENCE_S = 120.0
+LOST_S = 12 * 3600.0
+TRACK_KEPT_S = 24 * 3600.0
+TAIL_S = 30.0
+"""So long after a stay or crossing, a line that cuts the fence is still its tail."""
+
+
+class Moment(NamedTuple):
+    """One fix as it meets a fence."""
+
+    sample: Sample
+    before: Sample | None
+    """The fix before it; None where that is no help."""
+    first: bool
+    """It is first knowledge."""
+    line: bool
+    """The line from the fix before counts."""
+    speed_kmh: float | None
+    now_s: float
+
+
+class Arrivals:
+    def __init__(
+        self, fences: Iterable[Fence], agenda: Agenda, stays: Stays, reject: Callable[[str], None]
+    ) -> None:
+        self._agenda, self._stays, self._reject = agenda, stays, reject
+        self._fences = Fences(fences)
+        self._courses: dict[tuple[str, str], Course] = {}
+        for kind in (Due.SILENCE, Due.LOST, Due.TRACK_FADE):
+            agenda.rooms[kind] = self
+
+    # --- fixes ---
+
+    def observe(self, fix: Fix, now_s: float) -> None:
+        course = self._courses.get((fix.subject, fix.device)) or Course(Track(fix.subject, fix.device))
+        track = course.track
+        sample = track.admit(fix, now_s)
+        if isinstance(sample, str):
+            self._reject(sample)
+            return
+        if track.received_s == NEVER_S:
+            self._courses[fix.subject, fix.device] = course
+            self._agenda.put(now_s + TRACK_KEPT_S, (fix.subject, "", Due.TRACK_FADE, fix.device))
+        newest_s, before = track.newest_s, track.before(sample.t_s)
+        track.add(sample, now_s)
+        if sample.t_s < newest_s:
+            self._late(course, sample, before, now_s)
+        else:
+            self._newest(course, sample, before, newest_s, now_s)
+
+    def _newest(
+        self, course: Course, sample: Sample, before: Sample | None, newest_s: float, now_s: float
+    ) -> None:
+        first = sample.t_s - newest_s > FIRST_S
+        line = not first and before is not None and is_line(before, sample)
+        if before is not None and line:
+            places = self._fences.along(before.place, sample.place)
+        else:
+            places = self._fences.at(sample.lat, sample.lon)
+        if not places and not course.visits:
+            return
+        moment = Moment(sample, before, first, line, course.track.speed_kmh(sample), now_s)
+        for fence in sorted({*course.visits, *(p.id for p in places)}):
+            visit = course.visits.get(fence) or Visit()
+            self._weigh(course, visit, self._fences[fence], moment)
+            if _is_over(visit, sample.t_s):
+                course.visits.pop(fence, None)
+            else:
+                course.visits[fence] = visit
+
+    def _weigh(self, course: Course, visit: Visit, place: Place, moment: Moment) -> None:
+        sample = moment.sample
+        depth_m = place.shape.depth_m(sample.lat, sample.lon)
+        visit.confidence = side_probability(depth_m, sample.accuracy_m)
+        who = (course.track.subject, place.id, course.track.device)
+        if is_inside(depth_m, sample.accuracy_m):
+            self._inside(who, visit, place, moment, depth_m)
+            return
+        visit.inside = False
+        evidence = _evidence(moment, depth_m)
+        told = Told(sample.t_s, moment.now_s, evidence)
+        if visit.state is State.OUTSIDE:
+            if sample.t_s - visit.closed_s > TAIL_S and _cuts(place, moment):
+                visit.since_s = visit.last_inside_s = sample.t_s
+                self._apply(who, visit, Clue.CUT, told)
+            else:
+                self._approach(who, visit, place, moment, -depth_m)
+        elif self._is_out(visit, depth_m, sample):
+            self._apply(who, visit, Clue.OUT, told)
+        elif sample.ignition is False:
+            evidence["reason"] = "ignition_off"
+            self._apply(who, visit, Clue.GONE_OUT, told)
+
+    def _is_out(self, visit: Visit, depth_m: float, sample: Sample) -> bool:
+        if is_clearly_outside(depth_m, sample.accuracy_m):
+            return True
+        if not is_beyond_margin(depth_m, sample.accuracy_m):
+            visit.out_since_s = None
+        elif visit.out_since_s is None:
+            visit.out_since_s = sample.t_s
+        return visit.out_since_s is not None and sample.t_s - visit.out_since_s >= OUT_HOLDS_S
+
+    def _inside(self, who: Who, visit: Visit, place: Place, moment: Moment, depth_m: float) -> None:
+        sample = moment.sample
+        told = Told(sample.t_s, moment.now_s, _evidence(moment, depth_m))
+        visit.out_since_s = None
+        if visit.state is State.OUTSIDE or (visit.state is State.WITHIN and moment.first):
+            visit.since_s, visit.score, visit.inside = sample.t_s, 0.0, False
+        if visit.inside and moment.before is not None and not (visit.state is State.WITHIN and sample.stale):
+            gap_s = min(sample.t_s - moment.before.t_s, COUNTED_GAP_S)
+            visit.score += gap_s * arrival_score(depth_m, sample.accuracy_m, moment.speed_kmh, place.shape)
+        visit.inside, visit.last_inside_s = True, sample.t_s
+        visit.slow = _is_slow(sample, moment.speed_kmh)
+        visit.quiet_until_s = moment.now_s + SILENCE_S if sample.stale else 0.0
+        if visit.state is State.OUTSIDE:
+            self._apply(who, visit, Clue.FOUND if moment.first else Clue.IN, told, stale=sample.stale)
+        if visit.state in (State.ENTERING, State.WITHIN):
+            self._decide(who, visit, sample, told)
+        self._stays.inside(who, sample.t_s, visit.confidence, visit.slow, visit.quiet_until_s)
+
+    def _decide(self, who: Who, visit: Visit, sample: Sample, told: Told) -> None:
+        if visit.state is State.WITHIN and sample.stale:
+            return
+        evidence = told.evidence
+        if sample.ignition is False:
+            evidence = {**evidence, "reason": "ignition_off"}
+        if visit.state is State.WITHIN:
+            evidence = {**evidence, "reason": "already_inside"}
+        if visit.score >= 1.0 or (sample.ignition is False and visit.slow):
+            self._apply(who, visit, Clue.ARRIVED, told._replace(evidence=evidence))
+        elif sample.ignition is False:
+            self._apply(who, visit, Clue.GONE_IN, told._replace(evidence=evidence))
+
+    def _approach(self, who: Who, visit: Visit, place: Place, moment: Moment, distance_m: float) -> None:
+        sample, before = moment.sample, moment.before
+        if place.reach_m == 0.0:
+            return
+        self._stays.receded(who, distance_m)
+        if before is None or moment.first or sample.stale:
+            return
+        was_m = -place.shape.depth_m(before.lat, before.lon)
+        if announces(place.fence, was_m, distance_m, sample.t_s - before.t_s):
+            visit.announced_s = sample.t_s
+            told = Told(sample.t_s, moment.now_s, _evidence(moment, -distance_m))
+            again_m = APPROACH_AGAIN * max(place.fence.approach_ring_m or 0.0, distance_m)
+            self._stays.approaching(who, again_m, told, visit.confidence)
+
+    def _late(self, course: Course, sample: Sample, before: Sample | None, now_s: float) -> None:
+        """An older fix adds what is missing and takes nothing back."""
+        speed_kmh = course.track.speed_kmh(sample)
+        moment = Moment(sample, before, False, False, speed_kmh, now_s)
+        for place in self._fences.at(sample.lat, sample.lon):
+            depth_m = place.shape.depth_m(sample.lat, sample.lon)
+            if not is_inside(depth_m, sample.accuracy_m):
+                continue
+            who = (course.track.subject, place.id, course.track.device)
+            told = Told(sample.t_s, now_s, {**_evidence(moment, depth_m), "late": True})
+            visit = course.visits.setdefault(place.id, Visit())
+            if visit.state is State.OUTSIDE:
+                if before is not None and before.t_s <= sample.t_s and visit.closed_s < before.t_s:
+                    visit.since_s = visit.last_inside_s = sample.t_s
+                    self._apply(who, visit, Clue.CUT, told)
+                continue
+            if sample.ignition is False and _is_slow(sample, speed_kmh):
+                visit.slow = True
+                self._decide(who, visit, sample, told)
+            self._stays.inside(who, sample.t_s, visit.confidence, visit.slow, visit.quiet_until_s)
+
+    # --- the machine ---
+
+    def _apply(self, who: Who, visit: Visit, clue: Clue, told: Told, *, stale: bool = False) -> None:
+        step = NEXT.get((visit.state, clue))
+        if step is None:
+            return
+        visit.state, word = step
+        if visit.state is State.OUTSIDE:
+            visit.closed_s, visit.inside, visit.out_since_s = told.t_s, False, None
+        sure = visit.confidence
+        claim = Claim(visit.since_s, visit.last_inside_s, sure, visit.slow)
+        match word:
+            case "entering":
+                self._agenda.put(told.now_s + SILENCE_S, (who[0], who[1], Due.SILENCE, who[2]))
+                if not stale:
+                    claim.confidence = sure * ENTERING_TRUST
+                    self._stays.entering(who, claim, told)
+            case "entered":
+                self._agenda.put(visit.last_inside_s + LOST_S, (who[0], who[1], Due.LOST, who[2]))
+                self._stays.entered(who, claim, told)
+            case "passed":
+                self._stays.passed(who, claim, told)
+            case "left":
+                self._stays.left(who, told, sure, seen_outside=clue is Clue.OUT)
+
+    # --- timers ---
+
+    def due_s(self, key: Key) -> float | None:
+        course = self._courses.get((key[0], key[3]))
+        if course is None:
+            return None
+        if key[2] is Due.TRACK_FADE:
+            return course.track.received_s + TRACK_KEPT_S
+        visit = course.visits.get(key[1])
+        if visit is None:
+            return None
+        if key[2] is Due.SILENCE:
+            return course.track.received_s + SILENCE_S if visit.state is State.ENTERING else None
+        if visit.state is not State.INSIDE:
+            return None
+        return max(visit.last_inside_s + LOST_S, visit.quiet_until_s)
+
+    def serve(self, key: Key, now_s: float) -> None:
+        course = self._courses[key[0], key[3]]
+        if key[2] is Due.TRACK_FADE:
+            del self._courses[key[0], key[3]]
+            return
+        visit, who = course.visits[key[1]], (key[0], key[1], key[3])
+        silent_s = now_s - course.track.received_s
+        if key[2] is Due.SILENCE:
+            clue = Clue.GONE_IN if visit.inside else Clue.GONE_OUT
+            clue = Clue.ARRIVED if visit.inside and visit.slow else clue
+            evidence = {"reason": "silence", "interval_s": round(silent_s, 1)}
+            visit.confidence *= SILENCE_TRUST
+            self._apply(who, visit, clue, Told(course.track.newest_s + SILENCE_S, now_s, evidence))
+        else:
+            visit.confidence = 0.5
+            evidence = {"reason": "lost", "interval_s": round(silent_s, 1)}
+            self._apply(who, visit, Clue.LOST, Told(visit.last_inside_s + LOST_S, now_s, evidence))
+
+    # --- restart, withdrawal, another map ---
+
+    def resume(self, row: OpenStay, now_s: float) -> None:
+        """Silence is counted anew from `now_s`: what was sent meanwhile may still come."""
+        quiet_until_s = now_s + SILENCE_S
+        for device in row.devices:
+            course = self._courses.setdefault((row.subject, device), Course(Track(row.subject, device)))
+            course.track.newest_s = max(course.track.newest_s, row.last_inside_s)
+            course.track.received_s = now_s
+            course.visits[row.zone] = Visit(
+                State.INSIDE if row.phase == "inside" else State.ENTERING,
+                row.since_s,
+                row.last_inside_s,
+                inside=True,
+                slow=row.slow,
+                confidence=row.confidence,
+                quiet_until_s=quiet_until_s,
+            )
+        self._stays.resume(row, row.devices, quiet_until_s)
+        self._schedule()
+
+    def forget(self, subject: str) -> None:
+        for key in [k for k in self._courses if k[0] == subject]:
+            del self._courses[key]
+
+    def replace(self, fences: Iterable[Fence], now_s: float) -> None:
+        """A device whose last fix lies in a new or changed fence is in it as if first heard there."""
+        old, self._fences = self._fences, Fences(fences)
+        same = {p.id for p in self._fences if p.id in old and old[p.id].fence == p.fence}
+        for course in self.courses():
+            track = course.track
+            for fence in sorted(set(course.visits) - same):
+                del course.visits[fence]
+                self._stays.end(track.subject, fence, Told(now_s, now_s, {"reason": "restart"}))
+            for place in self._fences.at(*track.samples[-1].place) if track.samples else ():
+                last = track.samples[-1]
+                depth_m = place.shape.depth_m(last.lat, last.lon)
+                if place.id not in same and is_inside(depth_m, last.accuracy_m):
+                    course.visits[place.id] = Visit(State.WITHIN, last.t_s, last.t_s, inside=True)
+
+    def courses(self) -> list[Course]:
+        return [self._courses[key] for key in sorted(self._courses)]
+
+    def restore(self, courses: Iterable[Course]) -> None:
+        self._courses = {(c.track.subject, c.track.device): c for c in courses}
+        self._schedule()
+
+    def _schedule(self) -> None:
+        for subject, device in self._courses:
+            visits = self._courses[subject, device].visits
+            keys: list[Key] = [(subject, "", Due.TRACK_FADE, device)]
+            keys += [(subject, fence, kind, device) for fence in visits for kind in (Due.SILENCE, Due.LOST)]
+            for key in keys:
+                due_s = self.due_s(key)
+                if due_s is not None:
+                    self._agenda.put(due_s, key)
+
+
+def _is_over(visit: Visit, t_s: float) -> bool:
+    """Nothing is left to remember."""
+    kept_s = max(visit.closed_s + TAIL_S + LATE_S, visit.announced_s + APPROACH_AGAIN_S)
+    return visit.state is State.OUTSIDE and t_s > kept_s
+
+
+def _is_slow(sample: Sample, speed_kmh: float | None) -> bool:
+    """Where no speed is reported, a vehicle whose ignition is off stands."""
+    if sample.ignition is False and sample.speed_kmh is None:
+        return True
+    return speed_kmh is not None and speed_kmh <= SLOW_KMH
+
+
+def _cuts(place: Place, moment: Moment) -> bool:
+    """Both fixes lie outside and the line between them does not."""
+    if moment.before is None or not moment.line:
+        return False
+    start, end = moment.before.place, moment.sample.place
+    return not place.shape.contains(*start) and place.shape.crosses(start, end)
+
+
+def _evidence(moment: Moment, depth_m: float) -> dict[str, Any]:
+    sample = moment.sample
+    evidence: dict[str, Any] = {"depth_m": round(depth_m, 1)}
+    if not sample.assumed_accuracy:
+        evidence["accuracy_m"] = round(sample.accuracy_m, 1)
+    if moment.speed_kmh is not None:
+        evidence["speed_kmh"] = round(moment.speed_kmh, 1)
+    if moment.before is not None:
+        evidence["interval_s"] = round(abs(sample.t_s - moment.before.t_s), 1)
+    if sample.by_reception:
+        evidence["time_source"] = "reception"
+    return evidence

@@ -1,0 +1,319 @@
+"""Radio zones: where each device is believed to be, and what it claims by that (DESIGN §3.1, §5.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from gateway.core.agenda import Agenda, Due, Key
+from gateway.core.belief import TAU_S, BeliefFilter
+from gateway.core.health import Health
+from gateway.core.propagation import OUTSIDE, radio_map
+from gateway.core.stays import Claim, Stays, Told
+from gateway.model import OpenStay, Reading, SiteMap, Zone
+
+THETA = 0.6
+"""A device moves to the most probable zone when it is at least so probable."""
+FRESH_S, FRESH_INTERVALS = 3.0, 3.0
+ADVERTISED_S = 1.0
+"""Advertising interval of a device of which no gap has been seen."""
+INTERVAL_SHARE, GAP_MAX_INTERVALS = 0.1, 3.0
+"""Share of the newest gap in the interval, and how far a lost packet may stretch it."""
+FADE_S = 300.0
+"""A silent device without a stay is forgotten after so long."""
+RSSI_MIN_DBM, RSSI_MAX_DBM = -120.0, -1.0
+"""Values beyond are sentinels (127, -127, 0, +20), not measurements."""
+NEVER_S = float("-inf")
+
+
+class RadioDevice(Struct):
+    subject: str
+    device: str
+    belief: list[float]
+    rssi_dbm: list[float]
+    """Smoothed, by link."""
+    link_heard_s: list[float]
+    stepped_s: float
+    heard_s: float = NEVER_S
+    next_step_s: float | None = None
+    """None: silent, no steps until it is heard again."""
+    interval_s: float = ADVERTISED_S
+    strongest: int = -1
+    top: str | None = None
+    """The most probable zone at the last step; None: the run of steps begins anew."""
+    run_s: float = 0.0
+    """Start of the unbroken run of steps with that zone on top."""
+    zone: str = OUTSIDE
+    """The leaf that the device holds."""
+    confirm_by_s: float | None = None
+    """A resumed stay must be confirmed by then."""
+
+
+class Radio:
+    def __init__(self, site: SiteMap, agenda: Agenda, stays: Stays, reject: Callable[[str], None]) -> None:
+        self._agenda, self._stays, self._reject = agenda, stays, reject
+        self._devices: dict[tuple[str, str], RadioDevice] = {}
+        for kind in (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE):
+            agenda.rooms[kind] = self
+        self._take(site)
+
+    def _take(self, site: SiteMap) -> None:
+        self._map = radio_map(site)
+        self._filter = BeliefFilter(self._map, site.device_class)
+        self._link = {link: i for i, link in enumerate(self._map.links)}
+        self._anchors = {a.id for a in (*site.receivers, *site.beacons)}
+        self.health = Health(a.id for a in site.receivers)
+        self._zones = {zone.id: zone for zone in site.zones}
+        self._chain = {zone.id: _with_parents(zone, self._zones) for zone in site.zones}
+
+    # --- signals ---
+
+    def observe(self, reading: Reading, now_s: float) -> None:
+        if not RSSI_MIN_DBM <= reading.rssi_dbm <= RSSI_MAX_DBM:
+            self._reject("bad_rssi")
+            return
+        link = self._link.get(reading.link)
+        if link is None:
+            if reading.link in self._anchors:
+                self.health.heard(reading.link, now_s)
+            else:
+                self._reject("unknown_link")
+            return
+        self.health.heard(reading.link, now_s)
+        device = self._devices.get((reading.subject, reading.device))
+        if device is None:
+            device = self._new(reading.subject, reading.device, now_s)
+        self._hear(device, link, reading.rssi_dbm, now_s)
+        device.heard_s = now_s
+        if device.next_step_s is None:
+            self._step_at(device, math.floor(now_s) + 1.0)
+
+    def _new(self, subject: str, device: str, now_s: float) -> RadioDevice:
+        links = len(self._map.links)
+        fresh = RadioDevice(
+            subject, device, self._filter.unknowing(), [0.0] * links, [NEVER_S] * links, stepped_s=now_s
+        )
+        self._devices[subject, device] = fresh
+        return fresh
+
+    def _hear(self, device: RadioDevice, link: int, rssi_dbm: float, now_s: float) -> None:
+        gap_s = now_s - device.link_heard_s[link]
+        device.link_heard_s[link] = now_s
+        if gap_s > 3 * TAU_S:
+            device.rssi_dbm[link] = rssi_dbm
+        else:
+            share = max(1 - math.exp(-gap_s / TAU_S), 0.05)
+            device.rssi_dbm[link] += share * (rssi_dbm - device.rssi_dbm[link])
+        best = device.strongest
+        if link == best:
+            if 0.0 < gap_s < FADE_S:
+                counted_s = min(gap_s, GAP_MAX_INTERVALS * device.interval_s)
+                device.interval_s += INTERVAL_SHARE * (counted_s - device.interval_s)
+        elif (
+            best < 0
+            or device.rssi_dbm[link] > device.rssi_dbm[best]
+            or now_s - device.link_heard_s[best] > self._fresh_s(device)
+        ):
+            device.strongest = link
+
+    @staticmethod
+    def _fresh_s(device: RadioDevice) -> float:
+        return max(FRESH_S, FRESH_INTERVALS * device.interval_s)
+
+    # --- what is due ---
+
+    def _step_at(self, device: RadioDevice, t_s: float) -> None:
+        device.next_step_s = t_s
+        self._agenda.put(t_s, (device.subject, "", Due.STEP, device.device))
+
+    def due_s(self, key: Key) -> float | None:
+        device = self._devices.get((key[0], key[3]))
+        if device is None:
+            return None
+        match key[2]:
+            case Due.STEP:
+                return device.next_step_s
+            case Due.RADIO_LEAVE:
+                return self._leave_s(device) if device.zone == key[1] else None
+            case _:
+                silent = device.zone == OUTSIDE and device.next_step_s is None
+                return device.heard_s + FADE_S if silent else None
+
+    def serve(self, key: Key, now_s: float) -> None:
+        device = self._devices[key[0], key[3]]
+        match key[2]:
+            case Due.STEP:
+                self._step(device, now_s)
+            case Due.RADIO_LEAVE:
+                self._leave(device, now_s)
+            case _:
+                del self._devices[key[0], key[3]]
+
+    def _leave_s(self, device: RadioDevice) -> float:
+        """Silence counts from the last reading, being outside from the start of that run of steps."""
+        from_s = min(device.heard_s, device.run_s) if device.top == OUTSIDE else device.heard_s
+        leave_s = from_s + self._zones[device.zone].leave_after_s
+        return leave_s if device.confirm_by_s is None else min(leave_s, device.confirm_by_s)
+
+    def _schedule(self, device: RadioDevice) -> None:
+        if device.next_step_s is not None:
+            self._step_at(device, device.next_step_s)
+        if device.zone != OUTSIDE:
+            leave: Key = (device.subject, device.zone, Due.RADIO_LEAVE, device.device)
+            self._agenda.put(self._leave_s(device), leave)
+        elif device.next_step_s is None:
+            self._agenda.put(device.heard_s + FADE_S, (device.subject, "", Due.RADIO_FADE, device.device))
+
+    # --- belief ---
+
+    def _step(self, device: RadioDevice, now_s: float) -> None:
+        masked = frozenset(self._link[r] for r in self.health.dead(now_s) if r in self._link)
+        since_s = now_s - self._fresh_s(device)
+        heard = [
+            (r, device.rssi_dbm[r])
+            for r, t_s in enumerate(device.link_heard_s)
+            if t_s >= since_s and r not in masked
+        ]
+        if not heard:
+            device.next_step_s = None
+            self._schedule(device)
+            return
+        device.belief = self._filter.step(device.belief, heard, now_s - device.stepped_s, masked)
+        device.stepped_s = now_s
+        self._step_at(device, now_s + 1.0)
+        self._decide(device, heard, now_s)
+
+    def _decide(self, device: RadioDevice, heard: list[tuple[int, float]], now_s: float) -> None:
+        p = max(device.belief)
+        zone = self._map.zones[device.belief.index(p)]
+        if zone != device.top:
+            device.top, device.run_s = zone, now_s
+        if zone == OUTSIDE:
+            return
+        if zone != device.zone:
+            if p >= THETA:
+                self._move(device, zone, now_s, self._evidence(device, heard, p))
+            return
+        if p >= THETA:
+            device.confirm_by_s = None
+        if device.confirm_by_s is None:
+            for held in self._chain[zone]:
+                who = (device.subject, held, device.device)
+                self._stays.inside(who, device.heard_s, self._confidence(device, held))
+
+    def _confidence(self, device: RadioDevice, zone: str) -> float:
+        """A parent is as probable as its parts together."""
+        parts = (
+            b for b, z in zip(device.belief, self._map.zones, strict=True) if zone in self._chain.get(z, ())
+        )
+        return min(sum(parts), 1.0)
+
+    def _evidence(self, device: RadioDevice, heard: list[tuple[int, float]], p: float) -> dict[str, Any]:
+        link, rssi_dbm = max(heard, key=lambda h: h[1])
+        others = sorted(device.belief)[-2:-1]
+        return {
+            "receiver": self._map.links[link],
+            "rssi_dbm": round(rssi_dbm, 1),
+            "links": len(heard),
+            "margin": round(p - sum(others), 3),
+        }
+
+    # --- claims ---
+
+    def _move(self, device: RadioDevice, zone: str, now_s: float, evidence: dict[str, Any]) -> None:
+        old, new = self._chain.get(device.zone, ()), self._chain[zone]
+        for held in sorted(set(old) - set(new)):
+            told = Told(now_s, now_s, {**evidence, "reason": "move"})
+            self._stays.left((device.subject, held, device.device), told)
+        device.zone, device.confirm_by_s = zone, None
+        for held in sorted(set(new) - set(old)):
+            claim = Claim(device.run_s, device.heard_s, self._confidence(device, held))
+            self._stays.entered((device.subject, held, device.device), claim, Told(now_s, now_s, evidence))
+        for held in set(new) & set(old):
+            who = (device.subject, held, device.device)
+            self._stays.inside(who, device.heard_s, self._confidence(device, held))
+        self._schedule(device)
+
+    def _leave(self, device: RadioDevice, now_s: float) -> None:
+        unconfirmed = device.confirm_by_s is not None and now_s >= device.confirm_by_s
+        reason = "restart" if unconfirmed else "outside" if device.top == OUTSIDE else "silence"
+        self._release(device, now_s, reason)
+
+    def _release(self, device: RadioDevice, now_s: float, reason: str) -> None:
+        for held in sorted(self._chain[device.zone]):
+            told = Told(now_s, now_s, {"reason": reason})
+            self._stays.left((device.subject, held, device.device), told)
+        device.zone, device.top, device.confirm_by_s = OUTSIDE, None, None
+        self._schedule(device)
+
+    # --- restart, withdrawal, another map ---
+
+    def resume(self, rows: Iterable[OpenStay], now_s: float) -> None:
+        """Every stay must be confirmed within `leave_after`; a device holds the leaf it entered last."""
+        parents = {zone.part_of for zone in self._zones.values()}
+        leaves_first = sorted(
+            rows, key=lambda s: (s.zone in parents, -(s.entered_s or 0.0), s.subject, s.zone)
+        )
+        for row in leaves_first:
+            mine = tuple(d for d in row.devices if self._resumes(row, d, now_s, row.zone in parents))
+            confirm_by_s = [self._devices[row.subject, d].confirm_by_s or now_s for d in mine]
+            self._stays.resume(row, mine, math.nextafter(max(confirm_by_s, default=now_s), math.inf))
+            if not mine:
+                self._stays.end(row.subject, row.zone, Told(now_s, now_s, {"reason": "restart"}))
+
+    def _resumes(self, row: OpenStay, device_id: str, now_s: float, is_parent: bool) -> bool:
+        device = self._devices.get((row.subject, device_id))
+        if is_parent:
+            return device is not None and row.zone in self._chain.get(device.zone, ())
+        if device is not None and device.zone != OUTSIDE:
+            return False
+        device = device or self._new(row.subject, device_id, now_s)
+        device.zone, device.heard_s = row.zone, now_s
+        device.confirm_by_s = now_s + self._zones[row.zone].leave_after_s
+        self._schedule(device)
+        return True
+
+    def forget(self, subject: str) -> None:
+        for key in [k for k in self._devices if k[0] == subject]:
+            del self._devices[key]
+
+    def replace(self, site: SiteMap, now_s: float) -> None:
+        """A zone counts as changed when it or a parent of it is; beliefs in all others go on."""
+        old_map, old_zones, old_chain, old_health = self._map, self._zones, self._chain, self.health
+        new_zones = {zone.id: zone for zone in site.zones}
+        for _, device in sorted(self._devices.items()):
+            held = old_chain.get(device.zone, ())
+            if any(new_zones.get(z) != old_zones[z] for z in held):
+                self._release(device, now_s, "restart")
+        self._take(site)
+        self.health.adopt(*old_health.known())
+        for device in self._devices.values():
+            belief = dict(zip(old_map.zones, device.belief, strict=True))
+            kept = [belief.get(z, 0.0) for z in self._map.zones]
+            total = sum(kept)
+            device.belief = [b / total for b in kept] if total else self._filter.unknowing()
+            link = {name: i for i, name in enumerate(old_map.links)}
+            old = [link.get(name, -1) for name in self._map.links]
+            device.rssi_dbm = [device.rssi_dbm[i] if i >= 0 else 0.0 for i in old]
+            device.link_heard_s = [device.link_heard_s[i] if i >= 0 else NEVER_S for i in old]
+            device.top, device.strongest = None, -1
+
+    def devices(self) -> list[RadioDevice]:
+        return [self._devices[key] for key in sorted(self._devices)]
+
+    def restore(self, devices: Iterable[RadioDevice]) -> None:
+        self._devices = {(d.subject, d.device): d for d in devices}
+        for device in self._devices.values():
+            self._schedule(device)
+
+
+def _with_parents(zone: Zone, zones: dict[str, Zone]) -> tuple[str, ...]:
+    """The zone and all that it is part of; a circle of parents is walked once."""
+    chain = [zone.id]
+    while zone.part_of in zones and zone.part_of not in chain:
+        zone = zones[zone.part_of]
+        chain.append(zone.id)
+    return tuple(chain)
