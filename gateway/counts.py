@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 
 class Counts:
@@ -16,6 +17,11 @@ class Counts:
 
     def count(self, room: str, outcome: str, n: int = 1) -> None:
         self._counted[room, outcome] += n
+
+    def adopt(self, room: str, outcomes: Mapping[str, int]) -> None:
+        """Take over the numbers of a room that counts for itself."""
+        for outcome, n in outcomes.items():
+            self._counted[room, outcome] = n
 
     def of(self, room: str, outcome: str) -> int:
         return self._counted[room, outcome]

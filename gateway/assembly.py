@@ -1,0 +1,147 @@
+"""From a directory of configuration to the objects that run: where all rooms are put together."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from gateway import profiles as firmware
+from gateway.consent import (
+    ConsentScreen,
+    Keys,
+    Policy,
+    Purpose,
+    Recipient,
+    Register,
+    load_consent_file,
+    load_keys,
+)
+from gateway.core import Core
+from gateway.counts import Counts
+from gateway.errors import ConfigError, Problem
+from gateway.identity import Enrolment, Identification
+from gateway.model import SiteMap
+from gateway.mqtt import Endpoint
+from gateway.pipeline import Pipeline, Tracker
+from gateway.profiles import Profiles
+from gateway.settings import GatewaySettings, load
+from gateway.settings.gateway import Tls
+
+SETTINGS_FILE = "gateway.yaml"
+
+
+class Configuration(Struct):
+    """What the files say, checked."""
+
+    directory: Path
+    site: SiteMap
+    settings: GatewaySettings
+    profiles: Profiles
+    consent_records: list[dict[str, Any]]
+
+
+class Assembly(Struct):
+    """What runs, for as long as the process lives."""
+
+    site: SiteMap
+    settings: GatewaySettings
+    profiles: Profiles
+    counts: Counts
+    register: Register
+    screen: ConsentScreen
+    pipeline: Pipeline
+
+
+def read_configuration(directory: Path) -> Configuration:
+    """Map, settings, profiles and consent records. ConfigError with every problem of every file."""
+    profiles = firmware.load_profiles()
+    problems: list[Problem] = []
+    loaded: tuple[SiteMap, GatewaySettings] | None = None
+    try:
+        loaded = load(directory, profiles=profiles.subscribable)
+    except ConfigError as error:
+        problems += error.problems
+    records: list[dict[str, Any]] = []
+    consent_file = loaded[1].consent.feed.file if loaded else directory / "consent.yaml"
+    if loaded or consent_file.exists():
+        try:
+            records = load_consent_file(consent_file)
+        except ConfigError as error:
+            problems += error.problems
+    if problems or loaded is None:
+        raise ConfigError(problems)
+    return Configuration(directory, loaded[0], loaded[1], profiles, records)
+
+
+def assemble(configuration: Configuration, keys: Keys) -> Assembly:
+    site, settings = configuration.site, configuration.settings
+    counts = Counts()
+    wanted = {name for broker in settings.brokers.values() for name in broker.subscribe}
+    profiles = configuration.profiles.select(sorted(wanted), site.site)
+    register = Register(counts)
+    screen = ConsentScreen(policy_of(site, settings), register, keys, counts)
+    pipeline = Pipeline(tracker(site, profiles, register, counts), register, screen)
+    return Assembly(site, settings, profiles, counts, register, screen, pipeline)
+
+
+def tracker(site: SiteMap, profiles: Profiles, enrolment: Enrolment, counts: Counts) -> Tracker:
+    """The half of the pipeline before consent: for surveys and scoring it is all there is."""
+    return Tracker(Identification(site, profiles, enrolment, counts), Core(site), counts)
+
+
+def keys_of(settings: GatewaySettings) -> Keys:
+    """KeyUnusableError when the key that the settings name cannot serve."""
+    return load_keys(settings.gateway.keys, settings.gateway.state_dir)
+
+
+def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
+    recipients = tuple(
+        Recipient(
+            name,
+            tuple(
+                Purpose(
+                    term=term,
+                    legal_basis=purpose.legal_basis,
+                    changes=frozenset(purpose.changes),
+                    fields=frozenset(purpose.fields),
+                    zones=None if purpose.zones == "all" else frozenset(purpose.zones),
+                )
+                for term, purpose in recipient.purposes.items()
+            ),
+        )
+        for name, recipient in settings.recipients.items()
+    )
+    facts = {zone.id: (zone.kind, zone.name) for zone in site.zones}
+    facts |= {fence.id: (fence.kind, fence.name) for fence in site.fences}
+    return Policy(site.site, settings.gateway.id, recipients, settings.gateway.epoch, facts)
+
+
+def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
+    """A broker of the settings with its secrets read. ConfigError names the file that cannot serve."""
+    broker = settings.brokers[name]
+    try:
+        password = broker.password and broker.password.path(os.environ).read_text().strip()
+        tls = _tls(broker.tls) if broker.tls else None
+    except OSError as error:  # ssl.SSLError is one
+        text = f"brokers.{name}: {error.filename or 'tls'}: {error.strerror or error}"
+        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
+    return Endpoint(
+        name=name,
+        host=broker.host,
+        port=broker.port,
+        username=broker.username,
+        password=password,
+        tls=tls,
+        version=5 if broker.protocol == 5 else 3,
+    )
+
+
+def _tls(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca)
+    if tls.cert is not None and tls.key is not None:
+        context.load_cert_chain(tls.cert, tls.key.path(os.environ))
+    return context

@@ -1,0 +1,255 @@
+"""The command line: `gateway VERB`. Results go to standard output, everything else to standard error.
+
+Exit codes: 0 fine, 1 problems found, 2 usage; `run` with a bad configuration 78 (EX_CONFIG of sysexits.h).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import click
+
+from gateway import __version__
+from gateway.errors import ConfigError, GatewayError
+
+EXIT_PROBLEMS = 1
+EXIT_CONFIG = 78
+
+Directory = click.Path(exists=True, file_okay=False, path_type=Path)
+ReadableFile = click.Path(exists=True, dir_okay=False, path_type=Path)
+NewFile = click.Path(dir_okay=False, path_type=Path)
+
+
+def _fail(error: GatewayError, code: int) -> NoReturn:
+    """Say what is wrong as an operator can use it, and leave."""
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            click.echo(problem.with_caret(), err=True)
+        n = len(error.problems)
+        click.echo(f"{n} problem{'s' if n != 1 else ''} found", err=True)
+    else:
+        click.echo(f"gateway: {error}", err=True)
+    sys.exit(code)
+
+
+def _problems_exit(code: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Errors of this program become a message and `code`; all others are bugs and keep their traceback."""
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(verb)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return verb(*args, **kwargs)
+            except ConfigError as error:
+                _fail(error, code)
+            except GatewayError as error:
+                _fail(error, EXIT_PROBLEMS)
+            except BrokenPipeError:  # the reader of our output has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+        return guarded
+
+    return decorate
+
+
+def _log_to_stderr() -> None:
+    """One line a message; under systemd without a time, which the journal adds."""
+    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(level=logging.INFO, format=f"{stamp}%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("mqtt").setLevel(logging.ERROR)  # paho's own words: the link says it for operators
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="gateway %(version)s, core: plain Python")
+def main() -> None:
+    """The presence gateway: BLE and vehicle signals in, consented presence events out."""
+
+
+@main.command()
+@click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
+@click.option("--clock", metavar="START,RATE", help="Simulated time, e.g. 2025-12-22T08:00:00Z,20.")
+@_problems_exit(EXIT_CONFIG)
+def run(directory: Path, clock: str | None) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    Example: gateway run --config /etc/gateway
+    """
+    from gateway import assembly, daemon
+
+    pipeline_clock = _clock(clock)
+    _log_to_stderr()
+    configuration = assembly.read_configuration(directory)
+    keys = assembly.keys_of(configuration.settings)
+    assembled = assembly.assemble(configuration, keys)
+    asyncio.run(daemon.run(assembled, configuration.consent_records, pipeline_clock))
+
+
+@main.command()
+@_problems_exit(EXIT_PROBLEMS)
+def demo() -> None:
+    """Show the whole path: a simulated store and car park, a real broker, the real daemon.
+
+    Needs no radio, no broker and no root. Example: gateway demo
+    """
+    from gateway.demo import demo as show
+
+    sys.exit(asyncio.run(show(sys.stdout)))
+
+
+@main.command()
+@click.argument("directory", type=Directory, default=Path())
+@_problems_exit(EXIT_PROBLEMS)
+def check(directory: Path) -> None:
+    """Check every file of a configuration and name all problems in one run.
+
+    Example: gateway check config/store
+    """
+    from gateway import assembly
+
+    found = assembly.read_configuration(directory)
+    site = found.site
+    click.echo(
+        f"{directory}: fine. {len(site.zones)} zones, {len(site.receivers)} receivers, "
+        f"{len(site.beacons)} beacons, {len(site.fences)} fences, "
+        f"{len(found.settings.recipients)} recipients, {len(found.consent_records)} consent records."
+    )
+
+
+@main.command()
+@click.option("--out", "folder", type=Directory, help="Write the schema files here; default: print them.")
+def schema(folder: Path | None) -> None:
+    """The JSON Schemas of the YAML files, for completion in an editor.
+
+    Example: gateway schema --out config/schema
+    """
+    from gateway.settings.schemas import schemas
+
+    for name, text in schemas().items():
+        if folder is None:
+            click.echo(text)
+        else:
+            (folder / name).write_text(text)
+
+
+@main.command()
+@click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
+@click.option("--out", type=NewFile, required=True, help="New file, .jsonl or .jsonl.gz, mode 0600.")
+@click.option(
+    "--survey", metavar="ID", multiple=True, help="Record this device instead of the enrolled ones."
+)
+@click.option("--max-mb", type=click.IntRange(1), default=256, show_default=True)
+@click.option("--max-hours", type=click.FloatRange(0, min_open=True), default=24.0, show_default=True)
+@_problems_exit(EXIT_PROBLEMS)
+def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max_hours: float) -> None:
+    """Record what is heard of enrolled devices, and of nobody else, until stopped or full.
+
+    Example: gateway record --config /etc/gateway --out monday.jsonl.gz
+    """
+    from gateway.verbs import record as session
+
+    _log_to_stderr()
+    limits = session.Limits(max_bytes=max_mb << 20, max_s=max_hours * 3600)
+    lines = asyncio.run(session.record(directory, out, survey, limits))
+    click.echo(f"{out}: {lines} lines", err=True)
+
+
+@main.command()
+@click.argument("recording", type=ReadableFile)
+@click.option("--config", "directory", type=Directory, help="Default: `config` beside the recording.")
+@click.option("--stage", type=click.Choice(["presence", "release"]), help="What to print; default release.")
+@click.option("--all-devices", is_flag=True, help="Every device is a subject; stops before consent.")
+@click.option("--device-class", type=click.Choice(["phone", "store_tag"]), help="Instead of the map's.")
+@click.option("--speed", default="max", show_default=True, help="A factor of real time, or max.")
+@click.option("--tail", "tail_s", type=click.FloatRange(0), default=300.0, show_default=True,
+              help="Seconds that timers run on at the end.")  # fmt: skip
+@click.option("--out", type=NewFile, help="Write here instead of standard output.")
+@click.option("--publish", metavar="HOST:PORT", help="Put the signals on this broker instead (loopback).")
+@_problems_exit(EXIT_PROBLEMS)
+def replay(recording: Path, directory: Path | None, **options: Any) -> None:
+    """Run a recording through the real pipeline: signals in, events out.
+
+    Example: gateway replay monday.jsonl.gz --config /etc/gateway --stage presence
+    """
+    from gateway.verbs import replay as session
+
+    directory = directory or recording.parent / "config"
+    if not directory.is_dir():
+        raise click.UsageError(f"no configuration: {directory} is not there; give --config DIR")
+    try:
+        wanted = session.Wanted(**options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    session.replay(recording, directory, wanted)
+
+
+@main.command()
+@click.argument("scene", type=click.Choice(["store", "drives", "demo"]))
+@click.option("--config", "directory", type=Directory, required=True, help="Directory with the map.")
+@click.option("--out", type=NewFile, required=True, help="New recording, .jsonl or .jsonl.gz.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
+@_problems_exit(EXIT_PROBLEMS)
+def simulate(
+    scene: Literal["store", "drives", "demo"], directory: Path, out: Path, seed: int, minutes: float
+) -> None:
+    """Write a recording of simulated shoppers or cars on a map, with the truth as labels.
+
+    Example: gateway simulate store --config config/store --out monday.jsonl.gz
+    """
+    from gateway.settings import load_site
+    from gateway.sim import recorded, scenes
+
+    try:
+        entries = scenes.play(scene, load_site(directory), duration_s=minutes * 60, seed=seed)
+        lines = recorded.write(entries, out)
+    except ValueError as error:
+        raise GatewayError(f"{directory}: {error}") from None
+    click.echo(f"{out}: {lines} lines", err=True)
+
+
+@main.group()
+def profiles() -> None:
+    """The firmware profiles: how bytes and payloads are read."""
+
+
+@profiles.command("list")
+@_problems_exit(EXIT_PROBLEMS)
+def profiles_list() -> None:
+    """Name every profile and the topics it is heard on."""
+    from gateway.profiles import load_profiles
+
+    loaded = load_profiles()
+    for name in loaded.names:
+        click.echo(f"{name:20} {' '.join(loaded.topics(name, None)) or 'BLE'}")
+
+
+@profiles.command("test")
+@_problems_exit(EXIT_PROBLEMS)
+def profiles_test() -> None:
+    """Run the vectors that every profile carries from its vendor's document."""
+    from gateway.profiles import load_profiles
+
+    results = load_profiles().test()
+    wrong = [result for result in results if not result.passed]
+    for result in wrong:
+        click.echo(str(result), err=True)
+    click.echo(f"{len(results) - len(wrong)} of {len(results)} vectors pass")
+    sys.exit(EXIT_PROBLEMS if wrong else 0)
+
+
+def _clock(text: str | None) -> Any:
+    from gateway.clock import PipelineClock, parse_clock
+
+    if text is None:
+        return PipelineClock()
+    try:
+        return parse_clock(text)
+    except ValueError as error:
+        raise click.UsageError(f"--clock: {error}") from None

@@ -1,0 +1,196 @@
+"""The daemon: sources, lanes, pump, outbox and couriers as tasks of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway import __version__
+from gateway.assembly import Assembly, endpoint_of
+from gateway.clock import PipelineClock, kernel_synchronised
+from gateway.consent import load_consent_file
+from gateway.errors import ConfigError, GatewayError
+from gateway.hearing import sources_of
+from gateway.lanes import Lanes
+from gateway.model import ConsentSignal
+from gateway.mqtt import NotConnectedError
+from gateway.outbox import Outbox
+from gateway.pump import Pump
+from gateway.settings import GatewaySettings
+from gateway.sinks.courier import Courier
+from gateway.sinks.mqtt import MqttSink, Uplink
+
+FAREWELL_S = 1.5
+"""How long a clean stop lets the couriers carry what is queued and the state be said."""
+CLOCK_LOOK_S = 1.0
+
+LOOPBACK = frozenset(["127.0.0.1", "::1", "localhost"])
+
+_log = logging.getLogger("gateway.daemon")
+
+
+async def run(assembly: Assembly, records: list[dict[str, Any]], clock: PipelineClock) -> None:
+    """Run until SIGTERM or SIGINT. StoreError or KeyUnusableError when the state directory cannot serve."""
+    settings = assembly.settings
+    _refuse_scaled_clock(settings, clock)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with _only_one(settings.gateway.state_dir):
+        if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop):
+            return
+        async with Outbox(
+            settings.gateway.state_dir / "outbox.sqlite", settings.recipients.keys(), counts=assembly.counts
+        ) as outbox:
+            await _Running(assembly, clock, outbox).until(stop, records)
+    _log.info("stopped; counted: %s", msgspec.json.encode(assembly.pipeline.counted().by_room()).decode())
+
+
+class _Running:
+    """The tasks of one run, and how they end."""
+
+    def __init__(self, assembly: Assembly, clock: PipelineClock, outbox: Outbox) -> None:
+        self._assembly = assembly
+        self._clock = clock
+        self._outbox = outbox
+        self._lanes = Lanes(assembly.counts)
+        self._pump = Pump(self._lanes, assembly.pipeline, outbox, assembly.screen, clock)
+        self._sources = list(sources_of(assembly, self._lanes, clock, role="in", persistent=True))
+        self._uplinks = list(self._make_uplinks())
+
+    async def until(self, stop: asyncio.Event, records: list[dict[str, Any]]) -> None:
+        await self._begin(records)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reread_consent)
+        async with asyncio.TaskGroup() as group:
+            hearing = [group.create_task(source.run()) for source in self._sources]
+            pumping = group.create_task(self._pump.run())
+            carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
+            carrying += [group.create_task(c.run()) for u in self._uplinks for c in u.couriers.values()]
+            await stop.wait()
+            _log.info("stopping")
+            pumping.cancel()
+            await self._pump.finish()
+            for task in hearing:
+                task.cancel()
+            await self._farewell()
+            for task in carrying:
+                task.cancel()
+
+    async def _begin(self, records: list[dict[str, Any]]) -> None:
+        """Consent first, then what was open at the last stop, then signals."""
+        pipeline, now_s = self._assembly.pipeline, self._clock()
+        await self._pump.store(pipeline.feed([ConsentSignal(now_s, tuple(records), complete=True)]))
+        await self._pump.store(pipeline.resume(await self._outbox.open_stays(), now_s))
+
+    async def _farewell(self) -> None:
+        up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
+        try:
+            async with asyncio.timeout(FAREWELL_S if up else 0):
+                while any((await self._outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pass  # what is queued stays on disk
+        for uplink in up:
+            try:
+                async with asyncio.timeout(FAREWELL_S):
+                    await uplink.say(alive=False)
+            except (TimeoutError, NotConnectedError):
+                continue
+
+    def _reread_consent(self) -> None:
+        """SIGHUP: the consent file again, as a whole; a broken one changes nothing and says why."""
+        path = self._assembly.settings.consent.feed.file
+        try:
+            records = load_consent_file(path)
+        except ConfigError as error:
+            _log.error("%s is broken and was not taken over:\n%s", path.name, error)
+            return
+        _log.info("%s taken over: %d records", path.name, len(records))
+        self._lanes.control(ConsentSignal(self._clock(), tuple(records), complete=True))
+
+    def _make_uplinks(self) -> Iterator[Uplink]:
+        settings, site = self._assembly.settings, self._assembly.site
+        for name in settings.brokers:
+            recipients = {r: s for r, s in settings.recipients.items() if s.via == name}
+            if not recipients:
+                continue
+            uplink = Uplink(
+                endpoint_of(settings, name),
+                f"{site.site}-{settings.gateway.id}-{name}-out",
+                site=site.site,
+                gateway=settings.gateway.id,
+                acknowledging=[r for r, s in recipients.items() if s.ack == "platform"],
+                state=self._state,
+            )
+            for recipient, wanted in recipients.items():
+                uplink.couriers[recipient] = Courier(
+                    recipient,
+                    wanted.ack,
+                    sink=MqttSink(uplink, recipient),
+                    outbox=self._outbox,
+                    screen=self._assembly.screen,
+                    clock=self._clock,
+                    counts=self._assembly.counts,
+                )
+            yield uplink
+
+    def _state(self, alive: bool) -> bytes:
+        clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
+        facts = {"version": __version__, "generation": self._outbox.generation, "clock": clock}
+        return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
+
+
+def _refuse_scaled_clock(settings: GatewaySettings, clock: PipelineClock) -> None:
+    """Events with an invented time must not reach a real platform."""
+    far = [name for name, broker in settings.brokers.items() if broker.host not in LOOPBACK]
+    if far and not clock.is_real:
+        raise GatewayError(f"--clock is for brokers on loopback only, and {', '.join(far)} is not")
+
+
+async def _synchronised(stop: asyncio.Event) -> bool:
+    """Hear nothing before the clock can be trusted: an event with a wrong time cannot be judged.
+
+    False when stopped meanwhile.
+    """
+    if kernel_synchronised():
+        return True
+    _log.warning("clock: not synchronised; nothing is heard until it is (clock: {trust: always} overrides)")
+    while not stop.is_set():
+        if kernel_synchronised():
+            _log.info("clock: synchronised")
+            return True
+        try:
+            async with asyncio.timeout(CLOCK_LOOK_S):
+                await stop.wait()
+        except TimeoutError:
+            continue
+    return False
+
+
+@contextmanager
+def _only_one(state_dir: Path) -> Iterator[None]:
+    """Holds the lock of a state directory. GatewayError when another process does."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise GatewayError(f"{state_dir}: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GatewayError(f"{state_dir} is in use by another gateway") from None
+        yield
+    finally:
+        os.close(descriptor)

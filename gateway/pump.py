@@ -1,0 +1,92 @@
+"""Moves signals from the lanes through the pipeline into the outbox, in batches, and says thanks afterwards.
+
+A signal of a persistent session is acknowledged to its broker when everything that came of it, and of all
+signals before it, is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NoReturn
+
+from gateway.clock import PipelineClock
+from gateway.consent import ConsentScreen
+from gateway.lanes import Acknowledge, Lanes
+from gateway.outbox import Outbox, Transaction
+from gateway.pipeline import Outcome, Pipeline
+
+BATCH = 256
+"""Signals between two looks at the event loop: some 10 ms of work."""
+UNCOMMITTED = 2_000
+"""Transactions in memory above which the lanes have to hold the rest."""
+BREATH_S = 0.05
+
+
+class Pump:
+    def __init__(
+        self, lanes: Lanes, pipeline: Pipeline, outbox: Outbox, screen: ConsentScreen, clock: PipelineClock
+    ) -> None:
+        self._lanes = lanes
+        self._pipeline = pipeline
+        self._outbox = outbox
+        self._screen = screen
+        self._clock = clock
+        self._owed: deque[tuple[int, list[Acknowledge]]] = deque()
+        """Acknowledgements by the transaction that they wait for, rising."""
+        self._submitted = self._committed = 0
+        self._all_committed = asyncio.Event()
+        self._all_committed.set()
+
+    async def run(self) -> NoReturn:
+        while True:
+            await self._lanes.wait(self._idle_s())
+            await self.step()
+            await asyncio.sleep(BREATH_S if self._outbox.uncommitted > UNCOMMITTED else 0)
+
+    async def step(self) -> None:
+        """One batch through the pipeline, and everything that is due by now."""
+        if self._outbox.uncommitted > UNCOMMITTED:
+            return
+        arrivals = self._lanes.drain(BATCH)
+        outcome = self._pipeline.feed([a.signal for a in arrivals])
+        if not len(self._lanes):  # else a signal that waits is older than now
+            due = self._pipeline.advance(self._clock())
+            outcome.releases += due.releases
+            outcome.stays += due.stays
+        await self.store(outcome, [a.acknowledge for a in arrivals if a.acknowledge is not None])
+
+    async def store(self, outcome: Outcome, acknowledges: list[Acknowledge] = []) -> None:  # noqa: B006 - read only
+        """Hand an outcome to the outbox; a withdrawal is on disk when this returns."""
+        if outcome.releases or outcome.stays:
+            self._outbox.submit(Transaction(outcome.releases, outcome.stays), self._thank)
+            self._submitted += 1
+            self._all_committed.clear()
+        if acknowledges:
+            self._owed.append((self._submitted, acknowledges))
+            self._pay()
+        for subject in outcome.withdrawn:
+            await self._outbox.purge(self._screen.subject_key(subject), subject)
+
+    def _thank(self) -> None:
+        self._committed += 1
+        if self._committed == self._submitted:
+            self._all_committed.set()
+        self._pay()
+
+    def _pay(self) -> None:
+        while self._owed and self._owed[0][0] <= self._committed:
+            for acknowledge in self._owed.popleft()[1]:
+                acknowledge()
+
+    async def finish(self) -> None:
+        """Take what is in the lanes and see it committed and acknowledged."""
+        while len(self._lanes):
+            await self.step()
+            await asyncio.sleep(0)
+        await self._all_committed.wait()
+
+    def _idle_s(self) -> float | None:
+        """Real seconds until something is due."""
+        deadline_s = self._pipeline.next_deadline()
+        return None if deadline_s is None else max(0.0, self._clock.real_s(deadline_s - self._clock()))

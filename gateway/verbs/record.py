@@ -1,0 +1,70 @@
+"""`gateway record`: the settings' sources into a recording, until told to stop or full."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Collection
+from pathlib import Path
+
+from msgspec import Struct
+
+from gateway import assembly
+from gateway.clock import PipelineClock
+from gateway.consent import Keys
+from gateway.consent.keys import KEY_BYTES
+from gateway.hearing import sources_of
+from gateway.identity import Enrolment, Identification
+from gateway.lanes import Lanes
+from gateway.recorder import NamedDevices, Recorder
+
+BATCH = 1_000
+
+
+class Limits(Struct, frozen=True):
+    max_bytes: int
+    max_s: float
+
+
+async def record(directory: Path, out: Path, survey: Collection[str], limits: Limits) -> int:
+    """Lines written. `survey` names the devices to record; empty: those enrolled with a usable consent."""
+    configuration = assembly.read_configuration(directory)
+    # Nothing is released here, so no key is needed.
+    assembled = assembly.assemble(configuration, Keys(bytes(KEY_BYTES)))
+    assembled.register.absorb(configuration.consent_records, complete=True)
+    enrolment: Enrolment = NamedDevices(survey) if survey else assembled.register
+    identification = Identification(assembled.site, assembled.profiles, enrolment, assembled.counts)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock, lanes = PipelineClock(), Lanes(assembled.counts)
+    sources = list(sources_of(assembled, lanes, clock, role="record", persistent=False))
+    with Recorder(out, identification, max_bytes=limits.max_bytes) as recorder:
+        async with asyncio.TaskGroup() as group:
+            hearing = [group.create_task(source.run()) for source in sources]
+            writing = group.create_task(_write(lanes, recorder, stop))
+            try:
+                async with asyncio.timeout(limits.max_s):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+            for task in [*hearing, writing]:
+                task.cancel()
+        _drain(lanes, recorder)
+        return recorder.lines
+
+
+async def _write(lanes: Lanes, recorder: Recorder, stop: asyncio.Event) -> None:
+    while not recorder.is_full:
+        await lanes.wait(None)
+        _drain(lanes, recorder)
+        await asyncio.sleep(0)
+    stop.set()
+
+
+def _drain(lanes: Lanes, recorder: Recorder) -> None:
+    while arrivals := lanes.drain(BATCH):
+        for arrival in arrivals:
+            recorder.take(arrival.signal)
+            if arrival.acknowledge is not None:
+                arrival.acknowledge()
