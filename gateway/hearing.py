@@ -31,6 +31,7 @@ def sources_of(
                 f"{site.site}-{settings.gateway.id}-{name}-{role}",
                 subscriptions,
                 lanes,
+                is_vehicle_topic=profiles.is_vehicle_topic,
                 clock=clock,
                 persistent=persistent,
             )

@@ -149,6 +149,8 @@ class Connection:
         client.pending_calls_threshold = 10 * OUTGOING_INFLIGHT
         self._receiving = client
         async with client:
+            # A break that nobody waits for any more would be reported by the event loop as if it were a bug.
+            client._disconnected.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             self._client = client
             await self._subscribe(client)
             if self._on_up is not None:

@@ -59,6 +59,10 @@ class Profiles:
         reader = self._mqtt.get(name)
         return reader is not None and reader.gives_fixes
 
+    def is_vehicle_topic(self, topic: str) -> bool:
+        """Whether a message of this topic may be a fix."""
+        return any(reader.gives_fixes for reader, _ in self._claims(topic))
+
     def select(self, names: Collection[str] | None, site: str | None) -> Profiles:
         """All radio profiles, of the MQTT ones only `names` (None: all), with `{site}` bound to `site`."""
         for name in names or ():

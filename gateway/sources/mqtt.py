@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from msgspec import Struct
@@ -31,11 +31,13 @@ class MqttSource:
         subscriptions: Sequence[Subscription],
         lanes: Lanes,
         *,
+        is_vehicle_topic: Callable[[str], bool],
         clock: Clock,
         persistent: bool = True,
     ) -> None:
         self.link = Link(f"source {endpoint.name}")
         self._lanes = lanes
+        self._is_vehicle_topic = is_vehicle_topic
         self._clock = clock
         self._connection = Connection(
             endpoint,
@@ -51,7 +53,5 @@ class MqttSource:
 
     def _hear(self, incoming: Incoming) -> None:
         message = Message(self._clock(), incoming.topic, incoming.payload, incoming.retain)
-        if incoming.acknowledge is None:
-            self._lanes.sighting(message)
-        else:
-            self._lanes.fix(message, incoming.acknowledge)
+        put = self._lanes.fix if self._is_vehicle_topic(incoming.topic) else self._lanes.sighting
+        put(message, incoming.acknowledge)

@@ -1,0 +1,75 @@
+"""The pump: batches into the outbox, and thanks only after the commit, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from consents import entry, record
+
+from gateway.clock import PipelineClock
+from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
+from gateway.core import Core
+from gateway.counts import Counts
+from gateway.identity import Identification
+from gateway.lanes import Lanes
+from gateway.model import Anchor, ConsentSignal, Sighting, SiteMap, Zone
+from gateway.outbox import Outbox
+from gateway.pipeline import Pipeline, Tracker
+from gateway.profiles import load_profiles
+from gateway.pump import Pump
+
+ADV = bytes.fromhex("0201061aff4c000215e2c56db5dffb48d2b060d0f5a71096e000010011c5")
+UNKNOWN = ADV[:-2] + b"\x99\xc5"
+SITE = SiteMap(
+    "s",
+    device_class="store_tag",
+    zones=(
+        Zone("cereals", "shelf", "Cereals", "g", at=(3.0, 4.0)),
+        Zone("dairy", "shelf", "Dairy", "g", at=(30.0, 4.0)),
+    ),
+    receivers=(Anchor("pi-01", "g", (3.0, 4.0, 2.4)), Anchor("pi-02", "g", (30.0, 4.0, 2.4))),
+)
+PURPOSE = Purpose(
+    "dpv:PersonalisedBenefits", "eu-gdpr:A6-1-a", frozenset(["entered", "left"]), frozenset(["zone"])
+)
+
+
+def sighting(t_s: float, adv: bytes = ADV) -> Sighting:
+    return Sighting(t_s, "pi-01", "c3:00:00:25:ef:6a", "random", -45.0, adv)
+
+
+async def test_thanks_come_after_the_commit_and_in_order(tmp_path: Path) -> None:
+    counts, lanes, start_s = Counts(), Lanes(Counts()), time.time()
+    register = Register(counts)
+    screen = ConsentScreen(
+        Policy("s", "gw", (Recipient("platform", (PURPOSE,)),)), register, Keys(bytes(32)), counts
+    )
+    identification = Identification(SITE, load_profiles(), register, counts)
+    pipeline = Pipeline(Tracker(identification, Core(SITE), counts), register, screen)
+    pipeline.feed(
+        [
+            ConsentSignal(
+                start_s, (record("anna", entry(event_time="2020-01-01T00:00:00Z", valid_until=None)),)
+            )
+        ]
+    )
+    thanked: list[str] = []
+    path = tmp_path / "outbox.sqlite"
+    async with Outbox(path, ["platform"], commit_delay_s=0.2, counts=counts) as outbox:
+        pump = Pump(lanes, pipeline, outbox, screen, PipelineClock())
+        lanes.fix(sighting(start_s, UNKNOWN), lambda: thanked.append("a stranger"))
+        await pump.step()
+        assert thanked == ["a stranger"]  # nothing came of it, nothing is waited for
+        for n in range(20):
+            lanes.fix(sighting(start_s + n * 0.25), lambda n=n: thanked.append(f"anna {n}"))  # type: ignore[misc]
+        await pump.step()
+        lanes.fix(sighting(start_s + 5, UNKNOWN), lambda: thanked.append("another stranger"))
+        await pump.step()
+        assert thanked == ["a stranger"]  # an event is on its way to the disk
+        assert await outbox.backlog() == {"platform": 0}
+        await pump.finish()
+        assert await outbox.backlog() == {"platform": 1}
+        await asyncio.sleep(0)
+        assert thanked == ["a stranger", *(f"anna {n}" for n in range(20)), "another stranger"]
