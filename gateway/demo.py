@@ -39,7 +39,11 @@ QUIET_S: Final = 2.0
 """Real time without an event after which the last has arrived and is acknowledged."""
 READY_S: Final = 30.0
 STOP_S: Final = 10.0
-CONFIG: Final = Path(__file__).parent.parent / "config" / "demo"
+PACKAGE: Final = Path(__file__).parent
+CONFIG: Final = next(
+    (path for path in (PACKAGE / "demo_config", PACKAGE.parent / "config" / "demo") if path.is_dir()), PACKAGE
+)
+"""Inside the package when installed, beside it in a checkout."""
 
 
 async def demo(out: TextIO, *, rate: float = RATE) -> int:
@@ -86,8 +90,6 @@ async def _play(subscriber: Subscriber, broker: EmbeddedBroker, words: Words) ->
 
 def _configure(directory: Path, port: int) -> None:
     """A copy of config/demo with the broker's port; the state directory is relative and so comes inside."""
-    if not CONFIG.is_dir():
-        raise GatewayError(f"the demo's map and settings are not there: {CONFIG}")
     shutil.copytree(CONFIG, directory)
     settings, yaml = directory / "gateway.yaml", YAML()
     content = yaml.load(settings)

@@ -111,6 +111,7 @@ class Connection:
             finally:
                 self._client = self._receiving = None
                 self._up.clear()
+            _heed_cancellation()
             if time.monotonic() - began_s > SETTLED_S:
                 pauses = full_jitter()
             await asyncio.sleep(next(pauses))
@@ -148,13 +149,24 @@ class Connection:
         client._client.manual_ack_set(self._persistent)
         client.pending_calls_threshold = 10 * OUTGOING_INFLIGHT
         self._receiving = client
+        try:
+            await self._serve(client)
+        except asyncio.CancelledError:
+            # aiomqtt leaves a connect that is cancelled half open, and its callback stumbles over that.
+            client._client.on_disconnect = None
+            client._client.disconnect()
+            raise
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
         async with client:
+            _heed_cancellation()
             # A break that nobody waits for any more would be reported by the event loop as if it were a bug.
             client._disconnected.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             self._client = client
             await self._subscribe(client)
             if self._on_up is not None:
                 await self._on_up()
+            _heed_cancellation()
             self.times_up += 1
             self.link.up(f"{self._endpoint.host}:{self._endpoint.port}")
             self._up.set()
@@ -250,3 +262,10 @@ class _Handover(asyncio.Queue[aiomqtt.Message]):
     async def get(self) -> NoReturn:
         await asyncio.get_running_loop().create_future()
         raise AssertionError("the future never resolves")
+
+
+def _heed_cancellation() -> None:
+    """Before Python 3.12 asyncio.wait_for, which aiomqtt uses, may swallow a cancellation (bpo-37658)."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
