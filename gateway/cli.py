@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -189,29 +189,65 @@ def replay(recording: Path, directory: Path | None, **options: Any) -> None:
     session.replay(recording, directory, wanted)
 
 
-@main.command()
-@click.argument("scene", type=click.Choice(["store", "drives", "demo"]))
-@click.option("--config", "directory", type=Directory, required=True, help="Directory with the map.")
-@click.option("--out", type=NewFile, required=True, help="New recording, .jsonl or .jsonl.gz.")
-@click.option("--seed", default=1, show_default=True)
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
+@main.group()
+def simulate() -> None:
+    """Write a recording of a simulated scene on a map."""
+
+
+def _scene(verb: Callable[..., None]) -> Callable[..., None]:
+    """The options that every scene has."""
+    for option in (
+        click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True),
+        click.option("--seed", default=1, show_default=True),
+        click.option("--out", type=NewFile, required=True, help="The recording, .jsonl or .jsonl.gz."),
+        click.option("--config", "directory", type=Directory, required=True, help="Directory of the map."),
+    ):
+        verb = option(verb)
+    return verb
+
+
+@simulate.command("store")
+@_scene
 @_problems_exit(EXIT_PROBLEMS)
-def simulate(
-    scene: Literal["store", "drives", "demo"], directory: Path, out: Path, seed: int, minutes: float
-) -> None:
-    """Write a recording of simulated shoppers or cars on a map, with the truth as labels.
+def simulate_store(directory: Path, out: Path, seed: int, minutes: float) -> None:
+    """Shoppers between the shelves, with labels that say where they stand.
 
     Example: gateway simulate store --config config/store --out monday.jsonl.gz
     """
-    from gateway.settings import load_site
-    from gateway.sim import recorded, scenes
+    from gateway.verbs import simulate as session
 
-    try:
-        entries = scenes.play(scene, load_site(directory), duration_s=minutes * 60, seed=seed)
-        lines = recorded.write(entries, out)
-    except ValueError as error:
-        raise GatewayError(f"{directory}: {error}") from None
-    click.echo(f"{out}: {lines} lines", err=True)
+    session.write("store", directory, out, seed=seed, duration_s=minutes * 60)
+
+
+@simulate.command("demo")
+@_scene
+@_problems_exit(EXIT_PROBLEMS)
+def simulate_demo(directory: Path, out: Path, seed: int, minutes: float) -> None:
+    """The shop and the cars of `gateway demo`.
+
+    Example: gateway simulate demo --config config/demo --out demo.jsonl.gz
+    """
+    from gateway.verbs import simulate as session
+
+    session.write("demo", directory, out, seed=seed, duration_s=minutes * 60)
+
+
+@simulate.command("drives")
+@_scene
+@click.option("--truth", type=NewFile, help="What each car really did at each fence, as JSON Lines.")
+@click.option("--every", "every_s", default=90.0, show_default=True, help="Seconds between two cars.")
+@click.option("--interval", "interval_s", type=click.FloatRange(0.1), multiple=True, default=(1.0,),
+              help="Seconds between two fixes, 1 if not given; several: each car has one.")  # fmt: skip
+@click.option("--late", type=click.FloatRange(0, 1), default=0.0, help="Share of fixes that come late.")
+@_problems_exit(EXIT_PROBLEMS)
+def simulate_drives(directory: Path, out: Path, **options: Any) -> None:
+    """Cars that visit, stop briefly, drive by, crawl past or wait at a red light, with their truth.
+
+    Example: gateway simulate drives --config config/store --out cars.jsonl.gz --truth truth.jsonl
+    """
+    from gateway.verbs import simulate as session
+
+    session.write_drives(directory, out, **options)
 
 
 @main.group()

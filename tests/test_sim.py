@@ -24,7 +24,7 @@ from gateway.model import Anchor, Circle, Fence, Fix, Message, ReceiverState, Si
 from gateway.mqtt import Connection, Endpoint
 from gateway.profiles import load_profiles
 from gateway.settings import load_site
-from gateway.sim import air, drives, scenes, store
+from gateway.sim import air, drives, lots, scenes, store
 from gateway.sim.air import Air, Phone, Step
 from gateway.sim.broker import EmbeddedBroker
 from gateway.sim.drives import Car, DriveModel
@@ -237,7 +237,7 @@ def test_past_has_none_inside(seed: int) -> None:
 def test_position_errors_have_the_size_they_are_said_to_have_and_change_slowly() -> None:
     car = Car("anna/golf", "past", T0)
     noisy, exact = drive(car), drive(car, model=DriveModel(noise_m=0.0))
-    north_m = [(a.lat_deg - b.lat_deg) * drives.EARTH_M_PER_DEG for a, b in zip(noisy, exact, strict=True)]
+    north_m = [(a.lat_deg - b.lat_deg) * lots.EARTH_M_PER_DEG for a, b in zip(noisy, exact, strict=True)]
     assert 0.5 < statistics.pstdev(north_m) < 6.0
     steps_m = [abs(b - a) for a, b in itertools.pairwise(north_m)]
     assert statistics.mean(steps_m) < 0.4 * DriveModel().noise_m

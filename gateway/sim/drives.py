@@ -1,4 +1,4 @@
-"""Simulated cars around a car park, as their drivers' phones report them over MQTT (OwnTracks, JSON)."""
+"""Simulated cars around car parks, as their drivers' phones report them over MQTT (OwnTracks, JSON)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from gateway.model import Fence, Message, Point, SiteMap
+from gateway.model import Message, SiteMap
+from gateway.sim.lots import Lot
 from gateway.sim.recorded import Entry, by_time
 
-EARTH_M_PER_DEG: Final = 111_194.9266
-"""Mean Earth radius 6,371,008.8 m (IUGG)."""
 TICK_S: Final = 0.1
 
-Kind = Literal["visit", "through", "past"]
+Kind = Literal["visit", "drop_off", "through", "past", "slow", "light"]
+SHARES: Final[dict[Kind, float]] = {
+    "visit": 0.25, "drop_off": 0.05, "through": 0.2, "past": 0.35, "slow": 0.08, "light": 0.07,
+}  # fmt: skip
+"""How often each kind of drive comes; assumed."""
 
 
 class DriveModel(Struct, frozen=True):
@@ -40,16 +43,45 @@ class DriveModel(Struct, frozen=True):
     """From the fix to its reception; assumed."""
     parked_s: float = 40.0
     """A parked car's phone falls silent after that long; assumed."""
+    outliers: float = 0.0
+    """Share of fixes that are off by `outlier_m` an axis and say so in their accuracy."""
+    outlier_m: float = 60.0
+    lost: float = 0.0
+    """Share of fixes that never arrive."""
+    late: float = 0.0
+    """Share of fixes that arrive `late_s` after their time."""
+    late_s: tuple[float, float] = (5.0, 25.0)
+
+
+STREET: Final = DriveModel(outliers=0.005, lost=0.02)
+"""As things are: some fixes far off, some lost."""
 
 
 class Car(Struct, frozen=True):
-    """`visit` parks for `stay_s` and drives away, `through` cuts across, `past` stays outside."""
+    """The plan of one drive.
+
+    `visit` parks for `stay_s` and drives away, `drop_off` stops inside for `stay_s`, `through` cuts across
+    without stopping, `past` stays outside, `slow` crawls past, `light` waits beside the fence for `wait_s`.
+    """
 
     vehicle: str
     """`<user>/<device>` of OwnTracks."""
     kind: Kind
     depart_s: float
     stay_s: float = 180.0
+    wait_s: float = 0.0
+    """A queue before the entrance (`visit`), a red light (`light`)."""
+    road_m: float = -12.0
+    """The road's y: how far outside the fence it runs."""
+    pace: float = 1.0
+    """Of this driver, against the model's speeds."""
+    stays: bool = False
+    """Does not drive away again."""
+    interval_s: float | None = None
+    """None: the model's."""
+    reports_speed: bool = True
+    fence: str | None = None
+    """Where; None: the map's first car park."""
 
 
 class _Knot(Struct):
@@ -59,6 +91,23 @@ class _Knot(Struct):
     y_m: float
     speed_m_s: float
     stand_s: float = 0.0
+
+
+class Tick(Struct, frozen=True, gc=False):
+    """Where a car really is, in its lot's metres."""
+
+    after_s: float
+    """Since departure."""
+    x_m: float
+    y_m: float
+    speed_m_s: float
+
+
+class Report(Struct, frozen=True):
+    """One fix as it is received, and when it was made."""
+
+    fix_s: float
+    message: Message
 
 
 def simulate(
@@ -72,125 +121,137 @@ def simulate(
 ) -> Iterator[Entry]:
     """Fixes of all cars in order of reception. ValueError when the map has no fence.
 
-    `cars` None: one every 90 s, of which 40 % visit. They drive at the map's first car park, else its first
-    fence, whose longest side is taken for the one at the road.
+    `cars` None: those of `traffic`. At a fence, the longest side is taken for the one at the road.
     """
     model = model or DriveModel()
-    lot = _Lot(next((f for f in site.fences if f.kind == "car_park"), None) or _first(site.fences))
+    lots = lots_of(site)
     if cars is None:
-        rng = Random(f"{seed}/cars")
-        kinds: list[Kind] = rng.choices(
-            ["visit", "through", "past"], [4, 4, 2], k=max(1, int(duration_s // 90))
-        )
-        cars = [Car(f"fleet/car-{i:03d}", kind, start_s + 90.0 * i) for i, kind in enumerate(kinds)]
+        cars = traffic(site, start_s=start_s, duration_s=duration_s, seed=seed)
     end_s = start_s + duration_s
-    return by_time(*(_report(car, lot, Random(f"{seed}/{car.vehicle}"), end_s, model) for car in cars))
+
+    def heard(car: Car) -> Iterator[Message]:
+        messages = (report.message for report in reports(car, lots, seed, model))
+        return itertools.takewhile(lambda message: message.t_s < end_s, messages)
+
+    return by_time(*map(heard, cars))
 
 
-def _first(fences: Sequence[Fence]) -> Fence:
+def traffic(
+    site: SiteMap,
+    *,
+    start_s: float,
+    duration_s: float,
+    seed: int,
+    every_s: float = 90.0,
+    interval_s: Sequence[float | None] = (None,),
+) -> list[Car]:
+    """A car every `every_s` at one of the map's fences, of all kinds; each reports at one of `interval_s`."""
+    rng, fences = Random(f"{seed}/cars"), sorted(lots_of(site))
+    cars = []
+    for n in range(max(1, int(duration_s // every_s))):
+        kind = rng.choices(list(SHARES), list(SHARES.values()))[0]
+        cars.append(
+            Car(
+                f"fleet/car-{n:04d}",
+                kind,
+                start_s + every_s * n,
+                stay_s=rng.uniform(20, 80) if kind == "drop_off" else rng.uniform(185, 420),
+                wait_s=rng.uniform(10, 90) if kind == "light" or rng.random() < 1 / 6 else 0.0,
+                road_m=rng.uniform(-25.0, -7.0),
+                pace=rng.uniform(0.7, 1.4),
+                stays=kind == "visit" and rng.random() < 0.5,
+                interval_s=rng.choice(interval_s),
+                reports_speed=rng.random() < 0.5,
+                fence=rng.choice(fences),
+            )
+        )
+    return cars
+
+
+def lots_of(site: SiteMap) -> dict[str, Lot]:
+    """The map's fences by id, its first car park first. ValueError when there is none."""
+    fences = sorted(site.fences, key=lambda fence: fence.kind != "car_park")
     if not fences:
         raise ValueError("simulated drives need a fence")
-    return fences[0]
+    return {fence.id: Lot(fence) for fence in fences}
 
 
-class _Lot:
-    """A fence in metres: x along its longest side, from that side's middle; y inward, the road at y < 0."""
-
-    def __init__(self, fence: Fence) -> None:
-        self._ring = _corners(fence)
-        self._origin = self._ring[0]
-        flat = [self._flat(corner) for corner in self._ring]
-        sides = list(zip(flat, [*flat[1:], flat[0]], strict=True))
-        (ax, ay), (bx, by) = max(sides, key=lambda side: math.dist(*side))
-        length_m = math.hypot(bx - ax, by - ay)
-        self._along = ((bx - ax) / length_m, (by - ay) / length_m)
-        self._middle = ((ax + bx) / 2, (ay + by) / 2)
-        depths = [self._inward(x, y) for x, y in flat]
-        self._side = 1.0 if max(depths) > -min(depths) else -1.0
-        self.depth_m = max(abs(d) for d in depths)
-        self.length_m = length_m
-
-    def degrees(self, x_m: float, y_m: float) -> Point:
-        """Latitude and longitude of a place in this fence's own metres."""
-        (ux, uy), y_m = self._along, y_m * self._side
-        east_m, north_m = self._middle[0] + ux * x_m - uy * y_m, self._middle[1] + uy * x_m + ux * y_m
-        lat, lon = self._origin
-        return lat + north_m / EARTH_M_PER_DEG, lon + east_m / (EARTH_M_PER_DEG * math.cos(math.radians(lat)))
-
-    def _flat(self, corner: Point) -> Point:
-        (lat, lon), (lat0, lon0) = corner, self._origin
-        east_m = (lon - lon0) * EARTH_M_PER_DEG * math.cos(math.radians(lat0))
-        return east_m, (lat - lat0) * EARTH_M_PER_DEG
-
-    def _inward(self, east_m: float, north_m: float) -> float:
-        (ux, uy), (mx, my) = self._along, self._middle
-        return -uy * (east_m - mx) + ux * (north_m - my)
+def lot_of(car: Car, lots: dict[str, Lot]) -> Lot:
+    return lots[car.fence] if car.fence is not None else next(iter(lots.values()))
 
 
-def _corners(fence: Fence) -> Sequence[Point]:
-    if fence.circle is None:
-        return fence.polygons[0][0]
-    lat, lon, radius_deg = fence.circle.lat_deg, fence.circle.lon_deg, fence.circle.radius_m / EARTH_M_PER_DEG
-    turns = [math.tau * i / 16 for i in range(16)]
-    squeeze = math.cos(math.radians(lat))
-    return [(lat + radius_deg * math.sin(a), lon + radius_deg * math.cos(a) / squeeze) for a in turns]
-
-
-def _way(car: Car, lot: _Lot, model: DriveModel) -> list[_Knot]:
-    road, turn, creep = (kmh / 3.6 for kmh in (model.road_kmh, model.turn_kmh, model.creep_kmh))
-    far_m = lot.length_m / 2 + model.approach_m
-    if car.kind == "past":
-        return [_Knot(-far_m, -40.0, road), _Knot(far_m, -40.0, road)]
-    if car.kind == "through":
-        slow, y_m = model.through_kmh / 3.6, min(12.0, lot.depth_m / 3)
-        edge_m = lot.length_m / 2 + 15.0
-        inside = [_Knot(-edge_m, y_m, slow), _Knot(edge_m, y_m, slow)]
-        return [_Knot(-far_m, -12.0, road), *inside, _Knot(far_m, -12.0, road)]
-    gate, bay = _Knot(0.0, 3.0, creep), _Knot(-lot.length_m / 5, 0.6 * lot.depth_m, 0.0, car.stay_s)
-    arrive = [_Knot(-far_m, -12.0, road), _Knot(-60.0, -12.0, road), _Knot(-5.0, -12.0, turn), gate]
-    leave = [gate, _Knot(5.0, -12.0, turn), _Knot(60.0, -12.0, road), _Knot(far_m, -12.0, road)]
-    return [*arrive, bay, *leave]
-
-
-def _drive(way: list[_Knot]) -> Iterator[tuple[float, float, float, float]]:
-    """(seconds since the start, x, y, speed in m/s) every `TICK_S`; speed changes evenly with distance."""
+def ticks(car: Car, lot: Lot, model: DriveModel) -> Iterator[Tick]:
+    """The way really driven, every `TICK_S`; speed changes evenly with distance."""
     t_s = 0.0
-    for a, b in itertools.pairwise(way):
+    for a, b in itertools.pairwise(_way(car, lot, model)):
         length_m, gone_m = math.hypot(b.x_m - a.x_m, b.y_m - a.y_m), 0.0
         while gone_m < length_m:
             part = gone_m / length_m
             speed = max(1.0, a.speed_m_s + part * (b.speed_m_s - a.speed_m_s))
-            yield t_s, a.x_m + part * (b.x_m - a.x_m), a.y_m + part * (b.y_m - a.y_m), speed
+            yield Tick(t_s, a.x_m + part * (b.x_m - a.x_m), a.y_m + part * (b.y_m - a.y_m), speed)
             t_s, gone_m = t_s + TICK_S, gone_m + speed * TICK_S
         for _ in range(round(b.stand_s / TICK_S)):
-            yield t_s, b.x_m, b.y_m, 0.0
+            yield Tick(t_s, b.x_m, b.y_m, 0.0)
             t_s += TICK_S
 
 
-def _report(car: Car, lot: _Lot, rng: Random, end_s: float, model: DriveModel) -> Iterator[Message]:
-    user, device = car.vehicle.split("/")
+def reports(car: Car, lots: dict[str, Lot], seed: int, model: DriveModel) -> list[Report]:
+    """What is received of a drive, in order of reception."""
+    rng, lot = Random(f"{seed}/{car.vehicle}"), lot_of(car, lots)
     error_m = [rng.gauss(0.0, model.noise_m), rng.gauss(0.0, model.noise_m)]
-    keep = math.exp(-model.interval_s / model.noise_s)
+    interval_s = car.interval_s or model.interval_s
+    keep = math.exp(-interval_s / model.noise_s)
     fresh_m = math.sqrt(1.0 - keep * keep) * model.noise_m
-    standing_s, received_s = 0.0, 0.0
-    every = round(model.interval_s / TICK_S)
-    for tick, (after_s, x_m, y_m, speed_m_s) in enumerate(_drive(_way(car, lot, model))):
-        standing_s = standing_s + TICK_S if speed_m_s == 0 else 0.0
-        if tick % every or standing_s > model.parked_s:
+    every, standing_s, received_s = round(interval_s / TICK_S), 0.0, 0.0
+    found = []
+    for number, tick in enumerate(ticks(car, lot, model)):
+        standing_s = standing_s + TICK_S if tick.speed_m_s == 0 else 0.0
+        if number % every or standing_s > model.parked_s:
             continue
         error_m = [keep * e + rng.gauss(0.0, fresh_m) for e in error_m]
-        fix_s = car.depart_s + after_s
+        fix_s = car.depart_s + tick.after_s
         received_s = max(received_s, fix_s + rng.uniform(*model.delay_s))
-        if received_s >= end_s:
-            return
-        lat, lon = lot.degrees(x_m + error_m[0], y_m + error_m[1])
-        location = {
-            "_type": "location",
-            "tst": int(fix_s),
-            "lat": round(lat, 7),
-            "lon": round(lon, 7),
-            "acc": round(1.5 * model.noise_m),
-            "vel": max(0, round(3.6 * speed_m_s + rng.gauss(0.0, 0.5))) if speed_m_s else 0,
-            "tid": device[:2],
-        }
-        yield Message(received_s, f"owntracks/{user}/{device}", msgspec.json.encode(location))
+        wild = model.outliers > 0.0 and rng.random() < model.outliers
+        off_m = [e + rng.gauss(0.0, model.outlier_m) for e in error_m] if wild else error_m
+        location = _location(car, rng, lot.degrees(tick.x_m + off_m[0], tick.y_m + off_m[1]), fix_s, tick)
+        location["acc"] = round(1.5 * (model.outlier_m if wild else model.noise_m))
+        late_s = rng.uniform(*model.late_s) if model.late > 0.0 and rng.random() < model.late else 0.0
+        if model.lost == 0.0 or rng.random() >= model.lost:
+            topic = f"owntracks/{car.vehicle}"
+            found.append(Report(fix_s, Message(received_s + late_s, topic, msgspec.json.encode(location))))
+    return sorted(found, key=lambda report: report.message.t_s)
+
+
+def _location(
+    car: Car, rng: Random, place: tuple[float, float], fix_s: float, tick: Tick
+) -> dict[str, str | float]:
+    lat, lon = place
+    device = car.vehicle.split("/")[1]
+    location: dict[str, str | float] = {"_type": "location", "tst": int(fix_s), "lat": round(lat, 7),
+                                        "lon": round(lon, 7), "tid": device[:2]}  # fmt: skip
+    speed_kmh = 3.6 * tick.speed_m_s
+    if car.reports_speed:
+        location["vel"] = max(0, round(speed_kmh + rng.gauss(0.0, 0.5))) if speed_kmh else 0
+    return location
+
+
+def _way(car: Car, lot: Lot, model: DriveModel) -> list[_Knot]:
+    road, turn, creep = (car.pace * kmh / 3.6 for kmh in (model.road_kmh, model.turn_kmh, model.creep_kmh))
+    far_m, y_m = lot.length_m / 2 + model.approach_m, car.road_m
+    come, go = _Knot(-far_m, y_m, road), _Knot(far_m, y_m, road)
+    match car.kind:
+        case "past":
+            away_m = min(y_m, -40.0)
+            return [_Knot(-far_m, away_m, road), _Knot(far_m, away_m, road)]
+        case "slow":
+            return [_Knot(-far_m, y_m, creep * 2), _Knot(far_m, y_m, creep * 2)]
+        case "light":
+            return [come, _Knot(-lot.length_m / 5, y_m, 0.0, car.wait_s), go]
+        case "through":
+            slow, inside_m = car.pace * model.through_kmh / 3.6, min(12.0, lot.depth_m / 3)
+            edge_m = lot.length_m / 2 + 15.0
+            return [come, _Knot(-edge_m, inside_m, slow), _Knot(edge_m, inside_m, slow), go]
+    gate, bay = _Knot(0.0, 3.0, creep), _Knot(-lot.length_m / 5, 0.6 * lot.depth_m, 0.0, car.stay_s)
+    queue = _Knot(-5.0, y_m, 0.0 if car.wait_s else turn, car.wait_s)
+    arrive = [come, _Knot(-60.0, y_m, road), queue, gate, bay]
+    return arrive if car.stays else [*arrive, gate, _Knot(5.0, y_m, turn), _Knot(60.0, y_m, road), go]
