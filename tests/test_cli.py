@@ -1,0 +1,156 @@
+"""The command line as an operator meets it: a table of commands, exit codes and the words that answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.recording import read
+
+ROOT = Path(__file__).parent.parent
+MAP = """\
+site: {id: s, name: S, timezone: UTC}
+floors:
+  - id: g
+    bounds: [[0, 0], [30, 10]]
+    zones: [{id: left, kind: shelf, at: [3, 5]}, {id: right, kind: shelf, at: [27, 5]}]
+receivers: [{id: r1, floor: g, at: [3, 5]}, {id: r2, floor: g, at: [27, 5]}]
+fences:
+  - {id: park, kind: car_park, polygon: [[50.0, 7.0], [50.002, 7.0], [50.002, 7.003], [50.0, 7.003]]}
+"""
+
+
+def gateway(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A recording with a map beside it and nothing else."""
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "site.yaml").write_text(MAP)
+    made = gateway(
+        "simulate", "store", "--config", config, "--out", tmp_path / "walk.jsonl", "--minutes", "5"
+    )
+    assert made.exit_code == 0, made.output
+    return tmp_path
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "config" / "demo", tmp_path / "config")
+    gateway("simulate", "demo", "--config", tmp_path / "config", "--out", tmp_path / "demo.jsonl.gz")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--help"], 0, "Commands:"),
+        (["--version"], 0, "core: "),
+        (["check", ROOT / "config" / "store"], 0, "fine. 8 zones, 4 receivers"),
+        (["check", "nowhere"], 2, "does not exist"),
+        (["run"], 2, "Missing option '--config'"),
+        (["profiles", "test"], 0, "vectors pass"),
+        (["profiles", "list"], 0, "owntracks/+/+"),
+        (["schema"], 0, '"$schema"'),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_commands(arguments: list[str | Path], code: int, words: str) -> None:
+    result = gateway(*arguments)
+    assert (result.exit_code, words in result.output) == (code, True), result.output
+
+
+def test_a_map_alone_is_enough_for_a_survey(place: Path) -> None:
+    result = gateway("replay", place / "walk.jsonl", "--all-devices", "--stage", "presence")
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {
+        "t",
+        "emitted",
+        "subject",
+        "zone",
+        "change",
+        "since",
+        "dwell_s",
+        "confidence",
+        "evidence",
+    } <= lines[0].keys()
+    assert {line["zone"] for line in lines} == {"left", "right"}
+    assert all(line["subject"].startswith("ibeacon:") for line in lines)
+    assert all(("threshold_s" in line) == (line["change"] == "dwelled") for line in lines)
+    assert json.loads(result.stderr)["profiles.ibeacon"]["matched"] > 100
+
+
+def test_without_settings_only_a_survey_is_possible(place: Path) -> None:
+    result = gateway("replay", place / "walk.jsonl", "--stage", "presence")
+    assert result.exit_code == 1
+    assert "gateway.yaml" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--all-devices", "--stage", "release"], "stops before consent"),
+        (["--speed", "fast"], "--speed is a factor above 0 or max"),
+        (["--config", "elsewhere"], "does not exist"),
+        (["--tail", "-1"], "not in the range"),
+    ],
+)
+def test_usage(place: Path, options: list[str], words: str) -> None:
+    result = gateway("replay", place / "walk.jsonl", *options)
+    assert (result.exit_code, words in result.stderr) == (2, True), result.stderr
+
+
+def test_releases_and_presence_of_the_demo(demo: Path) -> None:
+    out = demo / "out.jsonl"
+    assert gateway("replay", demo / "demo.jsonl.gz", "--out", out).exit_code == 0
+    events = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {e["recipient"] for e in events} == {"platform", "parking-operator"}
+    assert not any(e["subject"] == "card-1004" for e in events)  # who withdrew
+    presence = gateway("replay", demo / "demo.jsonl.gz", "--stage", "presence")
+    lines = [json.loads(line) for line in presence.stdout.splitlines()]
+    assert not any(line["subject"] == "card-1004" for line in lines)
+    assert len(lines) > len([e for e in events if e["recipient"] == "platform"]) > 90
+
+
+def test_a_broken_recording_is_named(demo: Path) -> None:
+    path = demo / "broken.jsonl"
+    path.write_text('{"t":1,"clock":{"step_s":0}}\n{"t":')
+    result = gateway("replay", path)
+    assert result.exit_code == 1
+    assert "gateway: broken.jsonl:2: " in result.stderr
+
+
+def test_check_names_every_problem(place: Path) -> None:
+    (place / "config" / "site.yaml").write_text(MAP.replace("kind: car_park", "kind: carpark"))
+    result = gateway("check", place / "config")
+    assert result.exit_code == 1
+    assert "fences.park.kind" in result.stderr
+    assert "did you mean car_park?" in result.stderr
+    assert "gateway.yaml" in result.stderr
+
+
+def test_record_needs_a_new_file(demo: Path) -> None:
+    path = demo / "there.jsonl"
+    path.write_text("precious")
+    result = gateway("record", "--config", demo / "config", "--out", path)
+    assert result.exit_code == 1
+    assert "never written over" in result.stderr
+    assert path.read_text() == "precious"
+
+
+def test_drives_come_with_their_truth(place: Path) -> None:
+    out, truth = place / "cars.jsonl.gz", place / "truth.jsonl"
+    result = gateway("simulate", "drives", "--config", place / "config", "--out", out, "--truth", truth,
+                     "--minutes", "10", "--interval", "1", "--interval", "5")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert len(list(read(out))) > 100
+    assert len(truth.read_text().splitlines()) == 6
