@@ -65,8 +65,8 @@ class Pump:
         if acknowledges:
             self._owed.append((self._submitted, acknowledges))
             self._pay()
-        for subject in outcome.withdrawn:
-            await self._outbox.purge(self._screen.subject_key(subject), subject)
+        if outcome.withdrawn:
+            await self._outbox.purge({self._screen.subject_key(s): s for s in outcome.withdrawn})
 
     def _thank(self) -> None:
         self._committed += 1

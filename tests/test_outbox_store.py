@@ -160,7 +160,7 @@ async def test_an_exit_that_cannot_store_says_what_is_lost(path: Path) -> None:
             await stored(outbox, events("a"))
             disk.enter_context(full_disk(path))
             outbox.submit(events("b"))
-            withdrawal = asyncio.create_task(outbox.purge(b"key", "anna"))
+            withdrawal = asyncio.create_task(outbox.purge({b"key": "anna"}))
     with pytest.raises(StoreError, match="closed before this was stored"):
         await withdrawal
     async with at(path) as outbox:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -172,12 +172,12 @@ class Outbox:
         removed = await self._written(partial(self._store.remove, recipient, list(sequences), reason))
         self._counts.count("outbox", "removed", removed)
 
-    async def purge(self, subject_key: bytes, subject: str, reason: Reason = "withdrawn") -> None:
-        """Removes all events of one subject, with a tombstone per recipient, and its open stays.
-
-        Commits at once and empties the write-ahead log, so that nothing stays readable in the files.
+    async def purge(self, subjects: Mapping[bytes, str], reason: Reason = "withdrawn") -> None:
+        """Removes what these subjects (by their key) have here, submitted or queued, with a tombstone per
+        recipient, and their open stays. Commits at once and empties the write-ahead log, so that nothing
+        stays readable in the files.
         """
-        written = self._written(partial(self._store.purge, subject_key, subject, reason), at_once=True)
+        written = self._written(partial(self._store.purge, dict(subjects), reason), at_once=True)
         self._counts.count("outbox", "removed", await written)
 
     # --- state ---

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -241,12 +241,12 @@ class Store:
         )
         self._db.execute(_QUEUE, msgspec.structs.asdict(tombstone))
 
-    def purge(self, subject_key: bytes, subject: str, reason: Reason) -> int:
-        """Removes every queued event of the subject at every recipient, and its open stays."""
+    def purge(self, subjects: Mapping[bytes, str], reason: Reason) -> int:
+        """Removes every queued event of the subjects (by key) at every recipient, and their open stays."""
         self._erased = True
-        find = "SELECT recipient, sequence FROM queued WHERE subject_key = ? AND kind = 'event' ORDER BY 1, 2"
-        found = self._db.execute(find, (subject_key,)).fetchall()
-        self._db.execute("DELETE FROM open_stay WHERE subject = ?", (subject,))
+        find = "SELECT recipient, sequence, subject_key FROM queued WHERE kind = 'event' ORDER BY 1, 2"
+        found = [(name, sequence) for name, sequence, key in self._db.execute(find) if key in subjects]
+        self._db.executemany("DELETE FROM open_stay WHERE subject = ?", [(s,) for s in subjects.values()])
         by_recipient = groupby(found, key=itemgetter(0))
         return sum(
             self.remove(name, [sequence for _, sequence in rows], reason) for name, rows in by_recipient
