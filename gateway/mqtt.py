@@ -15,8 +15,10 @@ from typing import Any, NoReturn, cast
 
 import aiomqtt
 from msgspec import Struct
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import GatewayError
@@ -33,8 +35,15 @@ MAXIMUM_PACKET_BYTES = 1 << 20
 OUTGOING_INFLIGHT = 100
 
 
+CONFIRM_TIMEOUT_S = 10.0
+
+
 class NotConnectedError(GatewayError):
     """There is no connection to the broker, or it broke while this was being sent."""
+
+
+class RefusedError(GatewayError):
+    """The broker answered, and the answer was no (a reason code of 0x80 or above, MQTT 5.0 §3.4.2.1)."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -96,6 +105,8 @@ class Connection:
         self._client: aiomqtt.Client | None = None
         self._receiving: aiomqtt.Client | None = None
         """As `_client`, but from before the connect: a kept session delivers at once."""
+        self._unconfirmed: dict[int, asyncio.Future[ReasonCode]] = {}
+        """Publications by their packet id."""
         self._up = asyncio.Event()
         self.times_up = 0
         """Rises with each connect: what was under way before may be lost."""
@@ -111,6 +122,7 @@ class Connection:
             finally:
                 self._client = self._receiving = None
                 self._up.clear()
+                self._break_unconfirmed()
             _heed_cancellation()
             if time.monotonic() - began_s > SETTLED_S:
                 pauses = full_jitter()
@@ -129,25 +141,38 @@ class Connection:
         content_type: str | None = None,
         expiry_s: int | None = None,
     ) -> None:
-        """Returns when the broker has acknowledged. NotConnectedError when that did not happen.
+        """Returns when the broker has acknowledged (QoS 0: when it is on its way).
 
-        `content_type` and `expiry_s` travel as MQTT 5 properties and are left out under 3.1.1.
+        NotConnectedError when no answer came, RefusedError when it was a refusal. `content_type` and
+        `expiry_s` travel as MQTT 5 properties and are left out under 3.1.1.
         """
         client = self._client
         if client is None:
             raise NotConnectedError(f"{self._endpoint.name} is not connected")
         properties = self._publish_properties(content_type, expiry_s)
+        sent = client._client.publish(topic, payload, qos, retain, properties)
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise NotConnectedError(f"{self._endpoint.name}: {sent.rc.name}")
+        if qos == 0:
+            return
+        answer: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
+        self._unconfirmed[sent.mid] = answer
         try:
-            await client.publish(topic, payload, qos, retain, properties)
-        except aiomqtt.MqttError as error:
-            raise NotConnectedError(str(error)) from error
+            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                code = await answer
+        except TimeoutError:
+            raise NotConnectedError(f"{self._endpoint.name}: no acknowledgement") from None
+        finally:
+            self._unconfirmed.pop(sent.mid, None)
+        if code.is_failure:
+            raise RefusedError(f"{self._endpoint.name}: {code}")
 
     async def _stay_connected(self) -> None:
         """Returns never; raises MqttError when the connection ends."""
         client = self._make_client()
         client._client.connect_timeout = CONNECT_TIMEOUT_S
         client._client.manual_ack_set(self._persistent)
-        client.pending_calls_threshold = 10 * OUTGOING_INFLIGHT
+        client._client.on_publish = self._confirm
         self._receiving = client
         try:
             await self._serve(client)
@@ -226,6 +251,17 @@ class Connection:
                 codes = await client.subscribe(topic_filter, qos=qos)
             if any((code if isinstance(code, int) else code.value) >= 0x80 for code in codes):
                 raise aiomqtt.MqttError(f"the broker refused the subscription to {topic_filter}")
+
+    def _confirm(self, _client: Any, _userdata: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+        """paho's callback for a PUBACK; aiomqtt's own does not look at the reason code."""
+        answer = self._unconfirmed.get(mid)
+        if answer is not None and not answer.done():
+            answer.set_result(code)
+
+    def _break_unconfirmed(self) -> None:
+        for answer in self._unconfirmed.values():
+            if not answer.done():
+                answer.set_exception(NotConnectedError(f"{self._endpoint.name}: the connection broke"))
 
     def _take(self, message: aiomqtt.Message) -> None:
         if self._on_message is None:

@@ -34,9 +34,12 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """Use as a context manager. `queue`: messages kept for a client that is away; 0: no limit."""
+    """Use as a context manager. `queue`: messages kept for a client that is away; 0: no limit.
 
-    def __init__(self, folder: Path, *, queue: int = 0) -> None:
+    `readable_only`: a topic filter under which nobody may publish.
+    """
+
+    def __init__(self, folder: Path, *, queue: int = 0, readable_only: str = "") -> None:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program is None:
             raise RuntimeError(
@@ -48,6 +51,10 @@ class Mosquitto:
         folder.mkdir(parents=True, exist_ok=True)
         me = getpass.getuser()  # else, started by root, it becomes a user who may not write here
         self._config.write_text(CONFIG.format(port=self.port, folder=folder, queue=queue, me=me))
+        if readable_only:
+            rules = folder / "acl"
+            rules.write_text(f"topic readwrite #\ntopic deny {readable_only}\n")
+            self._config.write_text(self._config.read_text() + f"acl_file {rules}\n")
         self._command = [program, "-c", str(self._config)]
         self._process: subprocess.Popen[bytes] | None = None
 

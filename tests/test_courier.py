@@ -16,7 +16,7 @@ from releases import stored
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
 from gateway.counts import Counts
 from gateway.model import Presence
-from gateway.mqtt import NotConnectedError
+from gateway.mqtt import NotConnectedError, RefusedError
 from gateway.outbox import Outbox, Transaction
 from gateway.sinks import Delivery, courier
 from gateway.sinks.cloudevents import encode
@@ -31,6 +31,7 @@ class FakeSink:
     def __init__(self) -> None:
         self.connection = 1
         self.cut_after: int | None = None
+        self.refuses = False
         self.sent: list[int] = []
         self.payloads: list[dict[str, Any]] = []
 
@@ -39,6 +40,8 @@ class FakeSink:
 
     async def send(self, delivery: Delivery) -> None:
         await asyncio.sleep(0)
+        if self.refuses:
+            raise RefusedError("Not authorized")
         if self.cut_after is not None and len(self.sent) >= self.cut_after:
             raise NotConnectedError("cut off")
         self.sent.append(delivery.sequence)
@@ -164,6 +167,20 @@ async def test_a_break_in_the_middle_sends_again_what_was_not_confirmed(bench: O
 
     await until(emptied)
     assert sorted(set(at.sink.sent)) == list(range(1, 101))
+
+
+async def test_a_refusal_keeps_the_event_says_so_and_does_not_hammer(bench: Open) -> None:
+    at = await bench("puback")
+    at.sink.refuses = True
+    await at.happen(3)
+    await until(lambda: at.counts.of("refused", "platform") >= 3)
+    await asyncio.sleep(0.2)
+    assert at.counts.of("refused", "platform") <= 30
+    assert "Not authorized" in at.courier.link.detail
+    assert await at.left() == 3
+    at.sink.refuses = False
+    await until(lambda: at.sink.sent == [1, 2, 3])
+    await until(lambda: at.courier.link.state == "up")
 
 
 async def test_what_was_withdrawn_meanwhile_leaves_as_a_tombstone_only(bench: Open) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mosquitto import Mosquitto, free_port
 
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
+from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError, RefusedError
 
 
 @pytest.fixture
@@ -100,6 +100,15 @@ async def test_it_comes_back_after_the_broker_was_killed(broker: Mosquitto) -> N
         await until(lambda: out.link.state == "up")
         assert out.times_up == 2
         await out.publish("a", b"")
+
+
+async def test_a_refusal_is_no_acknowledgement(tmp_path: Path) -> None:
+    # Without a queue limit mosquitto 2.0.11 drops a client whose publication it denied.
+    with Mosquitto(tmp_path / "broker", queue=1000, readable_only="partner/#") as broker:
+        async with connected(at(broker, 5), "out") as out:
+            with pytest.raises(RefusedError, match="Not authorized"):
+                await out.publish("partner/entered", b"")
+            await out.publish("platform/entered", b"")
 
 
 async def test_no_broker_is_said_once_and_nothing_is_raised(caplog: pytest.LogCaptureFixture) -> None:

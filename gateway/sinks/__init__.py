@@ -37,4 +37,4 @@ class Sink(Protocol):
         """Waits for a connection; its number, which changes when what was under way may be lost."""
 
     async def send(self, delivery: Delivery) -> None:
-        """Returns when the transport has confirmed. NotConnectedError when it did not."""
+        """Returns when the transport has confirmed. NotConnectedError or RefusedError when it did not."""

@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from gateway.consent import ConsentScreen, Release
 from gateway.counts import Counts
-from gateway.mqtt import NotConnectedError
+from gateway.links import Link, full_jitter
+from gateway.mqtt import NotConnectedError, RefusedError
 from gateway.outbox import Outbox, Row
 from gateway.sinks import Delivery, Sink, Tombstone
 
@@ -58,6 +59,8 @@ class Courier:
         self._screen = screen
         self._clock = clock
         self._counts = counts
+        self.link = Link(f"recipient {recipient}")
+        self._pauses = full_jitter()
         self._connection = 0
         self._cursor = 0
         self._outstanding = 0
@@ -119,8 +122,11 @@ class Courier:
         self._counts.count("sent", self._recipient, sum(confirmed))
         if all(confirmed):
             self._cursor = rows[-1].sequence
+            self._pauses = full_jitter()
+            self.link.up()
         else:
             self._start_over()
+            await asyncio.sleep(next(self._pauses))
 
     def _content(self, row: Row) -> Release | Tombstone | Literal["withdrawn", "expired"]:
         if row.kind == "removed":
@@ -144,6 +150,10 @@ class Courier:
         try:
             await self._sink.send(delivery)
         except NotConnectedError:
+            return False
+        except RefusedError as error:
+            self._counts.count("refused", self._recipient)
+            self.link.down(f"{error}; is this client allowed to publish there?")
             return False
         return True
 
