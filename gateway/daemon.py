@@ -71,14 +71,17 @@ class _Running:
 
     async def until(self, stop: asyncio.Event, records: list[dict[str, Any]]) -> None:
         await self._begin(records)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reread_consent)
         async with asyncio.TaskGroup() as group:
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGHUP, lambda: group.create_task(self._reread_consent())
+            )
             hearing = [group.create_task(source.run()) for source in self._sources]
             pumping = group.create_task(self._pump.run())
             carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
             carrying += [group.create_task(c.run()) for u in self._uplinks for c in u.couriers.values()]
             await stop.wait()
             _log.info("stopping")
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             pumping.cancel()
             await self._pump.finish()
             for task in hearing:
@@ -108,11 +111,11 @@ class _Running:
             except (TimeoutError, NotConnectedError):
                 continue
 
-    def _reread_consent(self) -> None:
+    async def _reread_consent(self) -> None:
         """SIGHUP: the consent file again, as a whole; a broken one changes nothing and says why."""
         path = self._assembly.settings.consent.feed.file
         try:
-            records = load_consent_file(path)
+            records = await asyncio.to_thread(load_consent_file, path)
         except ConfigError as error:
             _log.error("%s is broken and was not taken over:\n%s", path.name, error)
             return

@@ -7,6 +7,7 @@ signals before it, is on disk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ BATCH = 256
 UNCOMMITTED = 2_000
 """Transactions in memory above which the lanes have to hold the rest."""
 BREATH_S = 0.05
+FINISH_S = 2.0
 
 
 class Pump:
@@ -80,11 +82,16 @@ class Pump:
                 acknowledge()
 
     async def finish(self) -> None:
-        """Take what is in the lanes and see it committed and acknowledged."""
-        while len(self._lanes):
+        """Take what is in the lanes now and see it committed and acknowledged, for `FINISH_S` at most.
+
+        What comes meanwhile is not waited for: a flood must not hold up a stop, and it was not acknowledged.
+        """
+        for _ in range(len(self._lanes) // BATCH + 1):
             await self.step()
             await asyncio.sleep(0)
-        await self._all_committed.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_S):
+                await self._all_committed.wait()
 
     def _idle_s(self) -> float | None:
         """Real seconds until something is due."""
