@@ -39,6 +39,7 @@ class Profiles:
         self._ble = ble or BleIndex(BleReader(p) for p in self._all if isinstance(p, BleProfile))
         self._mqtt = {p.profile: readers_of(p) for p in self._all if isinstance(p, MqttProfile)}
         self._topics: dict[str, list[_Claim]] = {}
+        self._vehicle_topics: dict[str, bool] = {}
         self._quick: dict[str, tuple[str, Quick]] = {}
         """Topics of one profile that has a quick way, with its room."""
 
@@ -64,7 +65,12 @@ class Profiles:
 
     def is_vehicle_topic(self, topic: str) -> bool:
         """Whether a message of this topic may be a fix."""
-        return any(reader.gives_fixes for reader, _ in self._claims(topic))
+        known = self._vehicle_topics.get(topic)
+        if known is None:
+            known = any(reader.gives_fixes for reader, _ in self._claims(topic))
+            if topic in self._topics:
+                self._vehicle_topics[topic] = known
+        return known
 
     def select(self, names: Collection[str] | None, site: str | None) -> Profiles:
         """All radio profiles, of the MQTT ones only `names` (None: all), with `{site}` bound to `site`."""
@@ -122,6 +128,7 @@ class Profiles:
             if len(self._topics) >= CACHED_TOPICS:
                 self._topics.clear()
                 self._quick.clear()
+                self._vehicle_topics.clear()
             if levels:
                 self._remember(topic, claims)
         return claims
