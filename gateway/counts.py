@@ -15,8 +15,10 @@ class Counts:
         self._counted: dict[tuple[str, str], int] = {}
 
     def count(self, room: str, outcome: str, n: int = 1) -> None:
-        key = (room, outcome)
-        self._counted[key] = self._counted.get(key, 0) + n
+        try:
+            self._counted[room, outcome] += n
+        except KeyError:
+            self._counted[room, outcome] = n
 
     def adopt(self, room: str, outcomes: Mapping[str, int]) -> None:
         """Take over the numbers of a room that counts for itself."""
