@@ -169,6 +169,10 @@ class Connection:
             _heed_cancellation()
             # A break that nobody waits for any more would be reported by the event loop as if it were a bug.
             client._disconnected.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            if (
+                client._client.socket() is None and not client._disconnected.done()
+            ):  # aiomqtt forgets a break that comes with the welcome
+                client._disconnected.set_exception(aiomqtt.MqttError("broken as soon as it was made"))
             self._client = client
             await self._subscribe(client)
             if self._on_up is not None:
@@ -287,6 +291,7 @@ class _Intake:
         except Exception as error:
             if not self._client._disconnected.done():
                 self._client._disconnected.set_exception(error)
+                self._client._disconnected.exception()  # said, should nobody wait for it yet
             self._paho._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)  # closes the socket
 
     def _read(self) -> bool:

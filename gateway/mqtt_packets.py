@@ -80,11 +80,8 @@ class PacketStream:
             qos, mid = 1, int.from_bytes(data[at : at + 2])
             at += 2
         if self._is_v5 and at < stop:
-            length = data[at]
-            at += 1
-            if length > 127:
-                length, at = _number(data, at - 1, stop)
-            at += length
+            length, behind = (data[at], at + 1) if data[at] < 128 else _number(data, at, stop)
+            at = behind + length if behind else stop + 1
         elif self._is_v5:
             at = stop + 1
         if at > stop:
