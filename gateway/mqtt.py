@@ -273,7 +273,8 @@ class _Intake:
         self._stream = PacketStream(publish, self._give, is_v5=is_v5)
         self._given = b""
         """What paho may read."""
-        self._end: OSError | None = None
+        self._has_ended = False
+        self._error: OSError | None = None
         self._paho._sock_recv = self._served  # type: ignore[method-assign]
         self._paho.on_socket_open = self._opened
         self._paho.on_message = lambda _client, _userdata, m: _publish_again(publish, m)
@@ -301,10 +302,10 @@ class _Intake:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._end = error
+            self._error = error
             chunk = b""
         if not chunk:
-            self._end = self._end or ConnectionResetError("the broker closed the connection")
+            self._has_ended = True
             self._paho.loop_read()  # finds the end, and says so to everybody
             return False
         self._stream.feed(chunk)
@@ -321,8 +322,10 @@ class _Intake:
         if self._given:
             part, self._given = self._given[:bufsize], self._given[bufsize:]
             return part
-        if self._end is not None:
-            raise self._end
+        if self._error is not None:
+            raise self._error
+        if self._has_ended:
+            return b""
         raise BlockingIOError
 
 

@@ -1,12 +1,16 @@
 """Fixes from parts: which latitude goes with which longitude, what goes with them, and for how long."""
 
 import random
+from pathlib import Path
 
 import pytest
 
+from gateway import recording
 from gateway.counts import Counts
-from gateway.model import Fix
-from gateway.profiles import Assembler, Part
+from gateway.identity import Identification
+from gateway.model import Fix, Message, SiteMap
+from gateway.profiles import Assembler, Part, load_profiles
+from gateway.recorder import NamedDevices, Recorder
 
 T = 1_766_397_600.0
 Said = tuple[float, str, float | bool | None]
@@ -203,3 +207,19 @@ def test_vehicles_do_not_mix_and_the_same_parts_give_the_same_fixes() -> None:
     for device in ("vehicle:1", "vehicle:2", "vehicle:3"):
         alone = fixes([one for one in said if one.device == device])
         assert [fix for fix in together if fix.device == device] == alone
+
+
+def test_a_recording_keeps_the_parts_of_named_vehicles_and_of_no_other(tmp_path: Path) -> None:
+    identification = Identification(
+        SiteMap("s"), load_profiles(), NamedDevices(["vehicle:anna/golf"]), Counts()
+    )
+    said = [
+        Message(T, f"ovms/{vehicle}/metric/v/p/{name}", b"7.5", retain=False)
+        for vehicle in ("anna/golf", "otto/polo")
+        for name in ("latitude", "longitude", "gpsspeed", "odometer")
+    ]
+    path = tmp_path / "drive.jsonl"
+    with Recorder(path, identification, max_bytes=10_000) as recorder:
+        for message in said:
+            recorder.take(message)
+    assert list(recording.read(path)) == said[:3]
