@@ -1,7 +1,7 @@
 """From what is sent to a typed fix: CPU time of ours and of pydantic and aiomqtt, as ratios of one run.
 
-    python bench/ingest.py                 both parts, some 20 s; needs mosquitto
-    python bench/ingest.py --quick         the first part alone, a second
+    python bench/ingest.py                 both parts, some 15 s; needs mosquitto
+    python bench/ingest.py --quick         the first part alone, some seconds
 
 Every contender takes the same payloads, in turn, and has to yield the same fixes; the best of several rounds
 counts. The pydantic models check what the profile checks: type of message, ranges, finite numbers, numbers
@@ -31,9 +31,12 @@ from mosquitto import Mosquitto
 
 from gateway.counts import Counts
 from gateway.lanes import Lanes
+from gateway.located import load, validate
 from gateway.model import Fix, Message
 from gateway.mqtt import Endpoint
-from gateway.profiles import Profiles, load_profiles
+from gateway.profiles import load_profiles, shipped_directory
+from gateway.profiles.schema import MqttProfile
+from gateway.profiles.typed import typed
 from gateway.sources.mqtt import MqttSource, Subscription
 
 T_S = 1766397602.0
@@ -125,51 +128,61 @@ class BareLocation(BaseModel):
     ign: bool | None = None
 
 
+TOPICS = [f"owntracks/jane/car-{i}" for i in range(VEHICLES)]
+DEVICES = {topic: f"vehicle:{topic.removeprefix('owntracks/')}" for topic in TOPICS}
+
+
 def by_pydantic(topic: str, payload: bytes, t_s: float, *, retained: bool) -> Fix:
     location = Location.model_validate_json(payload)
     if location.lat == 0 and location.lon == 0:
         raise ValueError("null island")
     return Fix(
-        t_s=t_s,
-        fix_t_s=location.tst,
-        device=f"vehicle:{topic.removeprefix('owntracks/').lower()}",
-        lat_deg=location.lat,
-        lon_deg=location.lon,
-        accuracy_m=location.acc,
-        speed_kmh=location.vel,
-        heading_deg=location.cog,
-        ignition=location.ign,
-        retained=retained,
+        t_s,
+        location.tst,
+        DEVICES[topic],
+        location.lat,
+        location.lon,
+        location.acc,
+        location.vel,
+        location.cog,
+        location.ign,
+        retained,
     )
 
 
 # --- payload to fix ---
 
 
-def decode_speed(profiles: Profiles) -> None:
-    print("payload to typed fix, OwnTracks, one call each; CPU time")
+def decode_speed() -> None:
+    profile = validate(load(shipped_directory() / "owntracks.yaml"), MqttProfile)
+    reader = typed(profile)
+    assert reader is not None
+    bound = {topic: reader.bind({"user": "jane", "device": topic.split("/")[2]}) for topic in TOPICS}
+    profiles, counts = load_profiles().select(["owntracks"], "s"), Counts()
+
+    def ours(m: Message) -> Any:
+        return bound[m.topic](m)
+
+    def whole_room(m: Message) -> Any:
+        return profiles.read(m, counts)[0]
+
+    def to_fix(m: Message) -> Any:
+        return by_pydantic(m.topic, m.payload, m.t_s, retained=m.retain)
+
+    def validation(m: Message) -> Any:
+        return BareLocation.model_validate_json(m.payload)
+
+    print(f"payload to typed fix, OwnTracks, one call each, {PAYLOADS} payloads; CPU time")
     for as_text in (False, True):
-        messages = [
-            Message(T_S, f"owntracks/jane/car-{i % VEHICLES}", p)
-            for i, p in enumerate(payloads(as_text=as_text))
-        ]
-        counts = Counts()
-
-        def ours(m: Message, counts: Counts = counts) -> Any:
-            return profiles.read(m, counts)[0]
-
-        def idiomatic(m: Message) -> Any:
-            return by_pydantic(m.topic, m.payload, m.t_s, retained=m.retain)
-
-        def bare(m: Message) -> Any:
-            return BareLocation.model_validate_json(m.payload)
-
-        assert [ours(m) for m in messages] == [idiomatic(m) for m in messages]
-        took = in_turn([ours, idiomatic, bare], messages)
+        messages = [Message(T_S, TOPICS[i % VEHICLES], p) for i, p in enumerate(payloads(as_text=as_text))]
+        fixes = [to_fix(m) for m in messages]
+        assert [ours(m) for m in messages] == fixes == [whole_room(m) for m in messages]
+        took = in_turn([ours, whole_room, to_fix, validation], messages)
+        us = [t / PAYLOADS * 1e6 for t in took]
         kind = "numbers as text" if as_text else "numbers"
-        ns = [round(t / PAYLOADS * 1e9) for t in took]
-        print(f"  {kind:16} ours {ns[0]} ns, pydantic to the same fix {ns[1]} ns: 1/{took[1] / took[0]:.1f}")
-        print(f"  {'':16} pydantic's validation alone, without a fix {ns[2]} ns: 1/{took[2] / took[0]:.1f}")
+        print(f"  {kind}: ours {us[0]:.2f} µs, with topic look-up and count {us[1]:.2f} µs")
+        for what, it in (("pydantic to the same fix", us[2]), ("its bare validation, no fix", us[3])):
+            print(f"    {what} {it:.2f} µs: ours is 1/{it / us[0]:.1f}, with look-up 1/{it / us[1]:.1f}")
 
 
 def in_turn(contenders: Sequence[Callable[[Message], Any]], messages: Sequence[Message]) -> list[float]:
@@ -254,7 +267,7 @@ async def by_gateway(port: int, ready: Callable[[], None]) -> list[Fix]:
 
 def hand_over_speed(rounds: int) -> None:
     sent = payloads(as_text=False) * (MESSAGES // PAYLOADS)
-    topics = [f"owntracks/jane/car-{i % VEHICLES}" for i in range(MESSAGES)]
+    topics = [TOPICS[i % VEHICLES] for i in range(MESSAGES)]
     lines = b"".join(t.encode() + b"\t" + p + b"\n" for t, p in zip(topics, sent, strict=True))
     expected = [by_pydantic(t, p, T_S, retained=False) for t, p in zip(topics, sent, strict=True)]
     print(f"MQTT message to typed fix, QoS 0, loopback mosquitto, {MESSAGES} messages; CPU of this process")
@@ -301,7 +314,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=2, help="of the second part")
     options = parser.parse_args()
-    decode_speed(load_profiles().select(["owntracks"], "s"))
+    decode_speed()
     if not options.quick:
         hand_over_speed(options.rounds)
 
