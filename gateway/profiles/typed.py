@@ -138,7 +138,7 @@ def _flat(decode: _Decode, device: str) -> Quick:
         except (msgspec.DecodeError, RecursionError):
             return None
         t_s, fix_t_s, lat_deg, lon_deg = message.t_s, item.time, item.lat_deg, item.lon_deg
-        if fix_t_s - t_s > MOST_AHEAD_S or lat_deg == lon_deg == 0.0:
+        if fix_t_s > t_s + MOST_AHEAD_S or lat_deg == lon_deg == 0.0:
             return None
         accuracy_m, speed_kmh, heading_deg = item.accuracy_m, item.speed_kmh, item.heading_deg
         return Fix(
@@ -199,7 +199,7 @@ def _is_plain(name: str, field: MemberField) -> bool:
 
 
 def _is_words(allowed: list[Any]) -> bool:
-    return all(isinstance(value, str) and value != "any" for value in allowed)
+    return bool(allowed) and all(isinstance(value, str) and value != "any" for value in allowed)
 
 
 def _is_flags(allowed: list[Any]) -> bool:
