@@ -34,6 +34,7 @@ Quick = Callable[[Message], Fix | None]
 _Decode = Callable[[bytes], Any]
 _NUMBERS = ("lat_deg", "lon_deg", "accuracy_m", "speed_kmh", "heading_deg")
 _FINITE = 1.7e308
+"""Numbers sent as text may spell infinity or no number at all: bounds keep both out."""
 _TIMES = {
     "s": Annotated[float, Meta(ge=EARLIEST_S, le=LATEST_S)],
     "ms": Annotated[float, Meta(ge=EARLIEST_S * 1000, le=LATEST_S * 1000)],
