@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 
@@ -13,10 +12,13 @@ class Counts:
     """
 
     def __init__(self) -> None:
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._counted: dict[tuple[str, str], int] = {}
 
     def count(self, room: str, outcome: str, n: int = 1) -> None:
-        self._counted[room, outcome] += n
+        try:
+            self._counted[room, outcome] += n
+        except KeyError:
+            self._counted[room, outcome] = n
 
     def adopt(self, room: str, outcomes: Mapping[str, int]) -> None:
         """Take over the numbers of a room that counts for itself."""
@@ -24,7 +26,7 @@ class Counts:
             self._counted[room, outcome] = n
 
     def of(self, room: str, outcome: str) -> int:
-        return self._counted[room, outcome]
+        return self._counted.get((room, outcome), 0)
 
     def total(self, room: str) -> int:
         return sum(n for (r, _), n in self._counted.items() if r == room)

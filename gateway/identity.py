@@ -9,6 +9,12 @@ from typing import Protocol
 
 from gateway.counts import Counts
 from gateway.model import Fix, Message, Observation, Reading, Sighting, SiteMap
+from gateway.profiles import Assembler, Part
+
+SWAPPED_WITHIN_DEG = 0.1
+"""A fix this close to the fences, some 10 km, once latitude and longitude change places, has them swapped."""
+
+Item = Sighting | Fix | Part
 
 
 class Enrolment(Protocol):
@@ -31,7 +37,7 @@ class EveryDevice:
 class Reader(Protocol):
     """What this room needs of the profiles."""
 
-    def read(self, message: Message, counts: Counts) -> list[Sighting | Fix]: ...
+    def read(self, message: Message, counts: Counts) -> list[Item]: ...
     def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]: ...
 
 
@@ -40,27 +46,49 @@ class Identification:
         self._profiles = profiles
         self._enrolment = enrolment
         self._counts = counts
+        self._assembler = Assembler(counts)
+        self._box = _fences_box(site)
         self._receivers = frozenset(r.id for r in site.receivers)
         self._beacons = {b.identity: b.id for b in site.beacons}
 
-    def heard(self, signal: Sighting | Message) -> list[tuple[Sighting | Fix, Observation | None]]:
-        """What a signal contains, each with the observation it makes, or None when it concerns nobody."""
+    def heard(self, signal: Sighting | Message) -> list[tuple[Item, Observation | None]]:
+        """What a signal contains, each with the observation it makes, or None when it makes none.
+
+        None for what concerns nobody, and for the part of a fix that completes none: its `subject` says
+        whether it concerns somebody.
+        """
         if isinstance(signal, Sighting):
             return [(signal, self._reading(signal))]
-        return [
-            (item, self._fix(item) if isinstance(item, Fix) else self._reading(item))
-            for item in self._profiles.read(signal, self._counts)
-        ]
+        return [(item, self._observation(item)) for item in self._profiles.read(signal, self._counts)]
+
+    def forget(self, subject: str) -> None:
+        """Nothing of this subject is kept here, not even half a position."""
+        self._assembler.forget(subject)
 
     def is_receiver(self, name: str) -> bool:
         return name in self._receivers
 
-    def _fix(self, fix: Fix) -> Fix | None:
-        subject = self._admitted(fix.device, fix.t_s)
+    def _observation(self, item: Item) -> Observation | None:
+        if isinstance(item, Sighting):
+            return self._reading(item)
+        subject = self._admitted(item.device, item.t_s)
         if subject is None:
             return None
-        fix.subject = subject
+        item.subject = subject
+        fix = self._assembler.take(item) if isinstance(item, Part) else item
+        if fix is not None and self._is_swapped(fix):
+            self._counts.count("identity", "swapped")
+            return None
         return fix
+
+    def _is_swapped(self, fix: Fix) -> bool:
+        """The vehicle is nowhere near, and with latitude and longitude exchanged it is right here."""
+        if self._box is None:
+            return False
+        (south, north), (west, east) = self._box
+        if south <= fix.lat_deg <= north and west <= fix.lon_deg <= east:
+            return False
+        return south <= fix.lon_deg <= north and west <= fix.lat_deg <= east
 
     def _reading(self, sighting: Sighting) -> Reading | None:
         """The link is the fixed end: the receiver, or the placed beacon that an enrolled phone reports."""
@@ -89,3 +117,16 @@ class Identification:
             return None
         self._counts.count("identity", "enrolled")
         return subject
+
+
+def _fences_box(site: SiteMap) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Latitudes and longitudes of the fences and their surroundings; None where they span half the world."""
+    points = [p for fence in site.fences for polygon in fence.polygons for ring in polygon for p in ring]
+    points += [(f.circle.lat_deg, f.circle.lon_deg) for f in site.fences if f.circle is not None]
+    if not points:
+        return None
+    latitudes, longitudes = zip(*points, strict=True)
+    if max(longitudes) - min(longitudes) > 180:
+        return None
+    pad = SWAPPED_WITHIN_DEG
+    return (min(latitudes) - pad, max(latitudes) + pad), (min(longitudes) - pad, max(longitudes) + pad)

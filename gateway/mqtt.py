@@ -1,8 +1,9 @@
 """All that this program knows of MQTT clients: one connection that comes back by itself.
 
-Built on aiomqtt and the paho client under it. What aiomqtt lacks is done here and nowhere else: messages are
-handed over without waking a task for each (its queue is replaced), and a message is acknowledged to the
-broker when its consequences are committed, not when it arrives (paho's manual acknowledgement).
+Built on aiomqtt and the paho client under it. What they lack is done here and nowhere else. What is readable
+is read at once and publications are taken out of it here (`mqtt_packets`), one call each and no task woken;
+paho gets every other packet, so that connecting, keeping alive and acknowledging stay its own. A message is
+acknowledged to the broker when its consequences are committed, not when it arrives (manual acknowledgement).
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import aiomqtt
 from msgspec import Struct
+from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -23,6 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import GatewayError
 from gateway.links import Link, full_jitter
+from gateway.mqtt_packets import PacketStream, Publish
 
 CONNECT_TIMEOUT_S = 3.0
 """Short, because a stop waits for a connect that is under way."""
@@ -33,8 +37,7 @@ RECEIVE_MAXIMUM = 1_000
 """Unacknowledged messages under way to us: enough for a group commit at some thousand a second."""
 MAXIMUM_PACKET_BYTES = 1 << 20
 OUTGOING_INFLIGHT = 100
-
-
+READ_BYTES = 1 << 16
 CONFIRM_TIMEOUT_S = 10.0
 
 
@@ -171,8 +174,9 @@ class Connection:
         """Returns never; raises MqttError when the connection ends."""
         client = self._make_client()
         client._client.connect_timeout = CONNECT_TIMEOUT_S
-        client._client.manual_ack_set(self._persistent)
+        client._client.manual_ack_set(True)
         client._client.on_publish = self._confirm
+        _Intake(client, self._take, is_v5=self._endpoint.version == 5)
         self._receiving = client
         try:
             await self._serve(client)
@@ -187,6 +191,10 @@ class Connection:
             _heed_cancellation()
             # A break that nobody waits for any more would be reported by the event loop as if it were a bug.
             client._disconnected.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            if (
+                client._client.socket() is None and not client._disconnected.done()
+            ):  # aiomqtt forgets a break that comes with the welcome
+                client._disconnected.set_exception(aiomqtt.MqttError("broken as soon as it was made"))
             self._client = client
             await self._subscribe(client)
             if self._on_up is not None:
@@ -195,12 +203,11 @@ class Connection:
             self.times_up += 1
             self.link.up(f"{self._endpoint.host}:{self._endpoint.port}")
             self._up.set()
-            async for _ in client.messages:  # yields nothing: _Handover keeps none; it raises at the end
+            async for _ in client.messages:  # yields nothing, raises at the end: messages go another way
                 pass
 
     def _make_client(self) -> aiomqtt.Client:
         is_v5 = self._endpoint.version == 5
-        handover = cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize: _Handover(self._take))  # noqa: ARG005
         will = None
         if self._will is not None:
             will = aiomqtt.Will(self._will.topic, self._will.payload, qos=1, retain=True)
@@ -213,7 +220,7 @@ class Connection:
             username=self._endpoint.username,
             password=self._endpoint.password,
             identifier=self._client_id,
-            queue_type=handover,
+            queue_type=_NoQueue,
             protocol=aiomqtt.ProtocolVersion.V5 if is_v5 else aiomqtt.ProtocolVersion.V311,
             will=will,
             keepalive=30,
@@ -263,15 +270,19 @@ class Connection:
             if not answer.done():
                 answer.set_exception(NotConnectedError(f"{self._endpoint.name}: the connection broke"))
 
-    def _take(self, message: aiomqtt.Message) -> None:
-        if self._on_message is None:
+    def _take(self, topic: str, payload: bytes, retain: bool, qos: int, mid: int) -> None:
+        if not qos:
+            if self._on_message is not None:
+                self._on_message(Incoming(topic, payload, retain, None))
             return
-        payload = message.payload if isinstance(message.payload, bytes) else b""
-        acknowledge = self._acknowledgement(message) if self._persistent and message.qos else None
-        self._on_message(Incoming(str(message.topic), payload, message.retain, acknowledge))
+        acknowledge = self._acknowledgement(mid, qos)
+        if self._on_message is not None:
+            self._on_message(Incoming(topic, payload, retain, acknowledge if self._persistent else None))
+        if self._on_message is None or not self._persistent:
+            acknowledge()
 
-    def _acknowledgement(self, message: aiomqtt.Message) -> Callable[[], None]:
-        client, mid, qos = self._receiving, message.mid, message.qos
+    def _acknowledgement(self, mid: int, qos: int) -> Callable[[], None]:
+        client = self._receiving
 
         def acknowledge() -> None:
             # A newer connection has its own numbers, and the broker sends there again what this one owes.
@@ -285,15 +296,78 @@ class Connection:
         return f"{where}: {str(error) or type(error).__name__}; trying again"
 
 
-class _Handover(asyncio.Queue[aiomqtt.Message]):
-    """Gives each message on at once and keeps none, so that no task wakes for it."""
+class _Intake:
+    """Reads the socket in place of paho, and hands paho its packets one by one."""
 
-    def __init__(self, take: Callable[[aiomqtt.Message], None]) -> None:
-        super().__init__()
-        self._take = take
+    def __init__(self, client: aiomqtt.Client, publish: Publish, *, is_v5: bool) -> None:
+        self._client = client
+        self._paho: PahoClient = client._client
+        self._receive = self._paho._sock_recv
+        self._stream = PacketStream(publish, self._give, is_v5=is_v5)
+        self._given = b""
+        """What paho may read."""
+        self._has_ended = False
+        self._error: OSError | None = None
+        self._paho._sock_recv = self._served  # type: ignore[method-assign]
+        self._paho.on_socket_open = self._opened
+        self._paho.on_message = lambda _client, _userdata, m: _publish_again(publish, m)
 
-    def put_nowait(self, item: aiomqtt.Message) -> None:
-        self._take(item)
+    def _opened(self, paho: PahoClient, userdata: Any, socket: Any) -> None:
+        """Comes from paho's connecting thread; the reader that aiomqtt registers is replaced."""
+        self._client._on_socket_open(paho, userdata, socket)
+        loop = self._client._loop
+        loop.call_soon_threadsafe(loop.add_reader, socket.fileno(), self._readable)
+
+    def _readable(self) -> None:
+        try:
+            while self._read():
+                pass
+        except Exception as error:
+            if not self._client._disconnected.done():
+                self._client._disconnected.set_exception(error)
+                self._client._disconnected.exception()  # said, should nobody wait for it yet
+            self._paho._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)  # closes the socket
+
+    def _read(self) -> bool:
+        """Whether there may be more at once."""
+        try:
+            chunk = self._receive(READ_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._error = error
+            chunk = b""
+        if not chunk:
+            self._has_ended = True
+            self._paho.loop_read()  # finds the end, and says so to everybody
+            return False
+        self._stream.feed(chunk)
+        pending = getattr(self._paho._sock, "pending", None)  # of TLS: decrypted already, no event comes
+        return pending is not None and pending() > 0
+
+    def _give(self, packet: bytes) -> None:
+        self._given = packet
+        while self._given and self._paho._sock is not None:
+            self._paho.loop_read()
+        self._given = b""
+
+    def _served(self, bufsize: int) -> bytes:
+        if self._given:
+            part, self._given = self._given[:bufsize], self._given[bufsize:]
+            return part
+        if self._error is not None:
+            raise self._error
+        if self._has_ended:
+            return b""
+        raise BlockingIOError
+
+
+def _publish_again(publish: Publish, message: MQTTMessage) -> None:
+    publish(message.topic, bytes(message.payload), message.retain, message.qos, message.mid)
+
+
+class _NoQueue(asyncio.Queue[aiomqtt.Message]):
+    """Of aiomqtt's messages, none of which comes this way."""
 
     async def get(self) -> NoReturn:
         await asyncio.get_running_loop().create_future()

@@ -63,6 +63,7 @@ class Tracker:
         return self._core.next_deadline()
 
     def forget(self, subject: str) -> None:
+        self._identification.forget(subject)
         self._core.forget(subject)
 
     def resume(self, stays: Iterable[OpenStay], t_s: float) -> list[Presence]:

@@ -11,6 +11,7 @@ from typing import IO, Self
 from gateway.errors import RecordingError
 from gateway.identity import Identification
 from gateway.model import Fix, Message, ReceiverState, Sighting, Signal
+from gateway.profiles import Part
 from gateway.recording import format_line
 
 
@@ -69,8 +70,8 @@ class Recorder:
         if not isinstance(signal, Sighting | Message):
             return
         heard = self._identification.heard(signal)
-        enrolled = [item for item, observation in heard if observation is not None]
-        if isinstance(signal, Message) and any(isinstance(i, Fix) or not i.adv for i in enrolled):
+        enrolled = [i for i, observation in heard if observation is not None or _is_known_part(i)]
+        if isinstance(signal, Message) and any(isinstance(i, Fix | Part) or not i.adv for i in enrolled):
             if len(enrolled) == len(heard):  # else it names somebody else as well
                 self._write(signal)
         else:
@@ -84,3 +85,8 @@ class Recorder:
         self._file.write(line)
         self.lines += 1
         self.bytes += len(line)
+
+
+def _is_known_part(item: Sighting | Fix | Part) -> bool:
+    """Part of a position of an enrolled vehicle, which makes no observation by itself."""
+    return isinstance(item, Part) and bool(item.subject)

@@ -128,3 +128,44 @@ async def test_retained_is_seen_on_subscription_and_live_is_not(broker: Mosquitt
             await out.publish("car", b"live", retain=True)
             await until(lambda: len(heard) == 2)
     assert [(m.payload, m.retain) for m in heard] == [(b"before", True), (b"live", False)]
+
+
+@pytest.mark.parametrize("version", [3, 5])
+async def test_a_message_of_many_reads_comes_whole(broker: Mosquitto, version: int) -> None:
+    heard: list[Incoming] = []
+    payload = bytes(range(256)) * 3_000
+    options: dict[str, Any] = {"subscriptions": [("a", 1)], "on_message": heard.append}
+    async with connected(at(broker, version), "in", **options), connected(at(broker, version), "out") as out:
+        await out.publish("a", payload)
+        await out.publish("a", b"small", content_type="text/plain", expiry_s=60)
+        await until(lambda: len(heard) == 2)
+    assert [m.payload for m in heard] == [payload, b"small"]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"\x30\xff\xff\xff\xff\xff", b"\x30\x02\x00\x09", b"\xf0\x00", b"\x30\x03\x00\x01\xff", b""],
+)
+async def test_a_broker_that_speaks_no_mqtt_is_left_and_tried_again(nonsense: bytes) -> None:
+    attempts = 0
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        await reader.read(1000)
+        writer.write(b"\x20\x02\x00\x00" + nonsense)
+        while nonsense and await reader.read(1000):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    endpoint = Endpoint("store", "127.0.0.1", server.sockets[0].getsockname()[1], version=3)
+    connection = Connection(endpoint, "in", Link("source store"))
+    task = asyncio.create_task(connection.run())
+    try:
+        await until(lambda: attempts == 2)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        server.close()

@@ -41,6 +41,23 @@ vectors:
     payload: {"kind": "fix", "pos": {"lat": 50, "lon": 7}, "v": 10, "ms": 1700000000500}
     expect: {device: "vehicle:7", speed_kmh: 36, fix_t_s: 1700000000.5, lat_deg: 50}
 """
+PARTS = """\
+profile: parts
+source: Example Ltd, car telemetry
+match: {topic: "metrics/{car}"}
+gives: fix
+parts:
+  lat: {lat_deg: {path: ., unit: deg}}
+  pos/lon: {lon_deg: {path: ., unit: deg}}
+  gear: {ignition: {path: [., value], values: {D: true, P: false}}}
+assemble: {within: 2s, keep: 1min}
+identity: "vehicle:{car}"
+vectors:
+  - topic: metrics/7/pos/lon
+    payload: "7"
+    before: [{topic: metrics/7/lat, payload: "50", ago: 1.5s}]
+    expect: {device: "vehicle:7", lat_deg: 50, lon_deg: 7}
+"""
 
 
 def written(tmp_path: Path, **files: str) -> Path:
@@ -158,6 +175,31 @@ def test_a_new_firmware_is_a_new_file(tmp_path: Path) -> None:
         ),
         (CAR, "cars/7\n", "car/7\n", "12:5: vectors.0: the vector fails: expected 1, got nothing (not_mine)"),
         (CAR, "source:", "verified: false\nsource:", "1:1: verified: false needs a note"),
+        (CAR, "path: v,", "path: .,", "8:21: fields.speed_kmh.path: . is the whole payload of a part"),
+        (CAR, "time:", "assemble: {within: 1s}\ntime:", "9:11: assemble: there are no parts to put together"),
+        (PARTS, "pos/lon:", '"pos/{x}":', "7:3: parts.pos/{x}: a part is named by plain topic levels"),
+        (
+            PARTS,
+            "within: 2s",
+            "within: soon",
+            "9:20: assemble.within: expected a duration such as 2s or 10min",
+        ),
+        (PARTS, "lon_deg:", "lat_deg:", "6:3: parts: missing key 'lon_deg': a fix has one"),
+        (PARTS, "D: true", "D: yes", "8:47: parts.gear.ignition.values: ignition is true or false"),
+        (PARTS, "unit: deg", "unit: km", "6:34: parts.lat.lat_deg.unit: expected unit: deg"),
+        (
+            PARTS,
+            "lat_deg:",
+            "latitude:",
+            "6:19: parts.lat.latitude: neither part of a fix nor of the identity",
+        ),
+        (PARTS, '{car}"}', '{car}", where: {a: 1}}', "3:40: match.where: the topics of the parts say what"),
+        (
+            PARTS,
+            "ago: 1.5s",
+            "ago: 3s",
+            "12:5: vectors.0: the vector fails: expected 1, got nothing (matched)",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(

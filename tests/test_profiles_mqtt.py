@@ -5,7 +5,7 @@ import pytest
 
 from gateway.counts import Counts
 from gateway.model import Fix, Message, Sighting
-from gateway.profiles import Profiles, load_profiles
+from gateway.profiles import Part, Profiles, load_profiles
 
 OWNTRACKS = b'{"_type":"location","lat":50.94,"lon":6.96,"tst":1766397601,"acc":5,"vel":36,"cog":90}'
 BEACON = "0201061aff4c000215e2c56db5dffb48d2b060d0f5a71096e000010011c5"
@@ -19,7 +19,7 @@ def profiles() -> Profiles:
 
 def said(
     profiles: Profiles, topic: str, payload: bytes, *, retain: bool = False
-) -> tuple[list[Sighting | Fix], Counts]:
+) -> tuple[list[Sighting | Fix | Part], Counts]:
     counts = Counts()
     return profiles.read(Message(1766397602.0, topic, payload, retain), counts), counts
 
@@ -166,7 +166,7 @@ def test_a_site_hears_its_own_receivers_and_the_selected_profiles_only(profiles:
     assert profiles.topics("openmqttgateway") == ("home/+/BTtoMQTT/+", "home/presence/+")
     assert profiles.topics("ibeacon") == ()
     fixes = [name for name in profiles.names if profiles.gives_fixes(name)]
-    assert fixes == ["owntracks", "teslamate", "traccar"]
+    assert fixes == ["ovms", "owntracks", "tesla-fleet-telemetry", "teslamate", "traccar"]
     heard = b'{"rssi":-67,"adv":"%s"}' % BEACON.encode()
     for topic, count in [("receivers/v1/koeln-01/pi", 1), ("receivers/v1/bonn/pi", 0), ("owntracks/a/b", 0)]:
         found, _ = said(selected, topic, heard)

@@ -3,9 +3,20 @@
 A profile is a YAML file; this room validates, compiles and applies it. It knows no firmware by name.
 """
 
+from gateway.profiles.assembler import Assembler
 from gateway.profiles.loading import load_profiles, shipped_directory
 from gateway.profiles.outcome import Outcome
+from gateway.profiles.parts import Part
 from gateway.profiles.profiles import Profiles
 from gateway.profiles.vectors import VectorResult, check_vectors
 
-__all__ = ["Outcome", "Profiles", "VectorResult", "check_vectors", "load_profiles", "shipped_directory"]
+__all__ = [
+    "Assembler",
+    "Outcome",
+    "Part",
+    "Profiles",
+    "VectorResult",
+    "check_vectors",
+    "load_profiles",
+    "shipped_directory",
+]

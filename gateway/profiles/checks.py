@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.located import did_you_mean
 from gateway.profiles.payload import paths
-from gateway.profiles.schema import TYPES, UNITS, BleProfile, MemberField, MqttProfile
+from gateway.profiles.schema import TYPES, UNITS, WHOLE, BleProfile, MemberField, MqttProfile
 from gateway.profiles.templates import SCHEMES, IdentityTemplate, IdPattern, TopicTemplate
 
 Mistake = tuple[tuple[str | int, ...], str]
@@ -17,6 +17,7 @@ _MEMBERS = {
     "fix": ("lat_deg", "lon_deg", "accuracy_m", "speed_kmh", "heading_deg", "ignition"),
     "sighting": ("rssi_dbm", "receiver", "address", "address_type", "adv"),
 }
+_PARTS = (*_MEMBERS["fix"], "fix_t_s")
 _NEEDED = {"fix": ("lat_deg", "lon_deg"), "sighting": ("rssi_dbm", "receiver")}
 
 
@@ -45,6 +46,11 @@ def _ble(profile: BleProfile) -> Iterator[Mistake]:
 
 
 def _mqtt(profile: MqttProfile) -> Iterator[Mistake]:
+    if profile.parts:
+        yield from _in_parts(profile)
+        return
+    if profile.assemble:
+        yield ("assemble",), "there are no parts to put together"
     topics = [TopicTemplate(t) for t in profile.match.topic]
     parts = [name for name in topics[0].names if all(name in t.names for t in topics)]
     for needed in _NEEDED[profile.gives]:
@@ -55,7 +61,9 @@ def _mqtt(profile: MqttProfile) -> Iterator[Mistake]:
     for name, field in profile.fields.items():
         if any(name in t.names for t in topics):
             yield ("fields", name), "the topic has a part of this name"
-        yield from _member(name, field, profile.gives, used)
+        yield from _member(("fields", name), field, _MEMBERS[profile.gives], used, f"a {profile.gives}")
+        if WHOLE in field.path:
+            yield ("fields", name, "path"), f"{WHOLE} is the whole payload of a part, and there are no parts"
     if profile.gives == "fix" and not profile.identity:
         yield (), "missing key 'identity': a fix has one"
     for i, form in enumerate(forms):
@@ -79,14 +87,38 @@ def _identity(
             yield place, f"there is no {name} here{did_you_mean(name, known)}"
 
 
-def _member(name: str, field: MemberField, gives: str, used: Collection[str]) -> Iterator[Mistake]:
-    place = ("fields", name)
-    members = _MEMBERS[gives]
+def _in_parts(profile: MqttProfile) -> Iterator[Mistake]:
+    for key in ("fields", "time", "items"):
+        if getattr(profile, key):
+            yield (key,), "stands in the parts, where a profile has parts"
+    if profile.match.where:
+        yield ("match", "where"), "the topics of the parts say what is meant"
+    if profile.gives != "fix":
+        yield ("gives",), "only a fix comes in parts"
+    forms = profile.identity.forms if profile.identity else []
+    if not forms:
+        yield (), "missing key 'identity': a fix has one"
+    topics = [TopicTemplate(t) for t in profile.match.topic]
+    named = [name for name in topics[0].names if all(name in t.names for t in topics)]
+    for i, form in enumerate(forms):
+        yield from _identity(form.gives, ("identity", "forms", i, "gives"), named, SCHEMES[-1:])
+    for needed in _NEEDED["fix"]:
+        if not any(needed in fields for fields in profile.parts.values()):
+            yield ("parts",), f"missing key '{needed}': a fix has one"
+    for tail, fields in profile.parts.items():
+        for name, field in fields.items():
+            yield from _member(("parts", tail, name), field, _PARTS, (), "a fix")
+
+
+def _member(
+    place: tuple[str | int, ...], field: MemberField, members: Collection[str], used: Collection[str], of: str
+) -> Iterator[Mistake]:
+    name = str(place[-1])
     if name not in members and name not in used:
         near = did_you_mean(name, members)
         yield (
             place,
-            f"neither part of a {gives} nor of the identity{near or '; known are ' + ', '.join(members)}",
+            f"neither part of {of} nor of the identity{near or '; known are ' + ', '.join(members)}",
         )
     units: dict[str, Any] | None = UNITS.get(name)
     if units and field.unit not in units:
@@ -96,6 +128,12 @@ def _member(name: str, field: MemberField, gives: str, used: Collection[str]) ->
         yield place, f"{name} is a number: it has a unit, not as or values"
     if not units and (field.unit or field.absent or field.range):
         yield place, f"{name} is no number: it has no unit, absent or range"
+    if (
+        name in TYPES
+        and TYPES[name] == "bool"
+        and not all(isinstance(word, bool) for word in (field.values or {}).values())
+    ):
+        yield (*place, "values"), f"{name} is true or false"
     if name in TYPES and field.type not in (None, TYPES[name]):
         yield (*place, "as"), f"{name} is always read as {TYPES[name]}"
 
@@ -127,7 +165,7 @@ def _ble_meet(a: BleProfile, b: BleProfile) -> bool:
 
 
 def _mqtt_meet(a: MqttProfile, b: MqttProfile) -> bool:
-    if not any(TopicTemplate(x).overlaps(TopicTemplate(y)) for x in a.match.topic for y in b.match.topic):
+    if not any(TopicTemplate(x).overlaps(TopicTemplate(y)) for x in a.topics for y in b.topics):
         return False
     shared = a.match.where.keys() & b.match.where.keys()
     return all(_common(a.match.where[path], b.match.where[path]) for path in shared)

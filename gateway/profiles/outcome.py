@@ -12,6 +12,10 @@ class Outcome(Enum):
     TOO_SHORT = "too_short"
     BAD_CHECKSUM = "bad_checksum"
     OUT_OF_RANGE = "out_of_range"
+    NULL_ISLAND = "null_island"
+    """Latitude and longitude both 0: what a receiver without a fix says."""
+    FUTURE = "future"
+    """The device's time is more than a day ahead of the reception."""
     NEEDS_KEY = "needs_key"
     RETAINED = "retained"
     """A sighting kept by the broker: nobody heard it now."""
@@ -22,6 +26,12 @@ class Outcome(Enum):
     TOO_DEEP = "too_deep"
     NOT_FINITE = "not_finite"
     """NaN, Infinity, or a number beyond what a float holds."""
+    UNPAIRED = "unpaired"
+    """A latitude or longitude whose other half did not come in time."""
+    SUPERSEDED = "superseded"
+    """Part of a position that came as a whole as well."""
+    EVICTED = "evicted"
+    """More vehicles send parts than there is room for: what was kept of the one silent for longest went."""
 
 
 class RejectedError(Exception):

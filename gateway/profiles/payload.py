@@ -1,8 +1,7 @@
-"""MQTT payloads: profiles compiled to typed JSON decoders, one msgspec type per profile."""
+"""MQTT payloads, read patiently: whatever is wrong with one has a name. `typed.py` is the quick way."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,25 +10,19 @@ import msgspec
 from gateway.counts import Counts
 from gateway.model import Fix, Message, Sighting
 from gateway.profiles import values
+from gateway.profiles.members import Member, Shape, checked_payload, decoded
 from gateway.profiles.outcome import Outcome, RejectedError
-from gateway.profiles.schema import TYPES, UNITS, Identity, MemberField, MqttProfile, TimeField
+from gateway.profiles.rules import (
+    check_place,
+    checked_time_s,
+    known_accuracy_m,
+    known_heading_deg,
+    known_speed_kmh,
+)
+from gateway.profiles.schema import Identity, MqttProfile, TimeField
 from gateway.profiles.templates import IdentityTemplate, IdPattern, TopicTemplate
-from gateway.profiles.values import Scalar
+from gateway.profiles.typed import typed
 
-MAX_PAYLOAD_BYTES = 64 * 1024
-
-_Get = Callable[[Any], Scalar]
-_CONVERT: dict[str, Callable[[Scalar], Any]] = {
-    "text": values.text,
-    "u16": values.u16,
-    "uuid": values.uuid,
-    "mac": values.mac,
-    "hex": values.adv_bytes,
-    "bool": values.truth,
-}
-_NOT_FINITE = re.compile(rb"[:\[,]\s*-?(?:NaN|Infinity)\b")
-_TIME_RANGE_S = (946_684_800.0, 4_102_444_800.0)
-"""2000 to 2100: a device that says anything else has no clock yet, or another unit."""
 _RSSI_RANGE_DBM = (-127.0, 20.0)
 """Bluetooth Core 5.4, Vol 4 Part E §7.7.65.2; 127 stands for: not available."""
 
@@ -42,14 +35,16 @@ class MqttReader:
         self.topics = tuple(TopicTemplate(t) for t in profile.match.topic)
         self.gives_fixes = profile.gives == "fix"
         self._items = profile.items
-        shape = _Shape(profile)
+        shape = Shape(path for _, path in paths(profile))
         self._item = msgspec.json.Decoder(shape.type)
         self._list = msgspec.json.Decoder(list[msgspec.Raw])
         self._where = [(shape.get(path), allowed) for path, allowed in profile.match.where.items()]
-        self._fields = [(name, _Member(name, f, shape)) for name, f in profile.fields.items()]
+        self._fields = [(name, Member(name, f, shape)) for name, f in profile.fields.items()]
         self._time = _clock(profile.time, shape)
         self._identity = _Identity(profile.identity, shape) if profile.identity else None
         self._build = self._fix if self.gives_fixes else self._sighting
+        self.quick = typed(profile)
+        """The quick way, where there is one."""
         self._used = {"receiver", *(self._identity.names if self._identity else ())}
 
     def parts(self, levels: list[str], site: str | None) -> dict[str, str] | None:
@@ -79,21 +74,13 @@ class MqttReader:
         return observations
 
     def _split(self, payload: bytes) -> list[Any]:
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise RejectedError(Outcome.OVERSIZED)
-        if not payload:  # what clears a retained message
-            raise RejectedError(Outcome.NOT_MINE)
-        if not payload.isascii():
-            try:
-                payload.decode()
-            except UnicodeDecodeError:
-                raise RejectedError(Outcome.NOT_UTF8) from None
+        checked_payload(payload)
         if self._items and payload.lstrip(b" \t\r\n").startswith(b"["):
-            return list(_decoded(self._list, payload))
+            return list(decoded(self._list, payload))
         return [payload]
 
     def _one(self, raw: Any, message: Message, parts: Mapping[str, str]) -> Sighting | Fix:
-        item = _decoded(self._item, raw)
+        item = decoded(self._item, raw)
         for get, allowed in self._where:
             value = get(item)
             if value not in allowed and not ("any" in allowed and value is not None):
@@ -111,40 +98,28 @@ class MqttReader:
             receiver=found["receiver"],
             address=found.get("address") or "",
             address_type=found.get("address_type") or "",
-            rssi_dbm=_within(_required(found["rssi_dbm"]), _RSSI_RANGE_DBM),
+            rssi_dbm=_rssi_dbm(_required(found["rssi_dbm"])),
             adv=_required(found["adv"]) if "adv" in found else b"",
             identity=identity,
         )
 
     def _fix(self, message: Message, item: Any, found: dict[str, Any], identity: str) -> Fix:
         fix_t_s = self._time(item)
-        accuracy, speed, heading = (found.get(k) for k in ("accuracy_m", "speed_kmh", "heading_deg"))
+        lat_deg, lon_deg = _required(found["lat_deg"]), _required(found["lon_deg"])
+        check_place(lat_deg, lon_deg)
         return Fix(
             t_s=message.t_s,
-            fix_t_s=message.t_s if fix_t_s is None else fix_t_s,
+            fix_t_s=message.t_s if fix_t_s is None else checked_time_s(fix_t_s, message.t_s),
             device=_required(identity or None),
-            lat_deg=_within(_required(found["lat_deg"]), (-90, 90)),
-            lon_deg=_within(_required(found["lon_deg"]), (-180, 180)),
-            accuracy_m=accuracy if accuracy is not None and accuracy > 0 else None,
-            speed_kmh=speed if speed is not None and speed >= 0 else None,
-            heading_deg=heading % 360 if heading is not None and 0 <= heading <= 360 else None,
+            lat_deg=lat_deg,
+            lon_deg=lon_deg,
+            accuracy_m=known_accuracy_m(found.get("accuracy_m")),
+            speed_kmh=known_speed_kmh(found.get("speed_kmh")),
+            heading_deg=known_heading_deg(found.get("heading_deg")),
             ignition=found.get("ignition"),
             retained=message.retain,
             time_source="reception" if fix_t_s is None else "device",
         )
-
-
-def _decoded(decoder: msgspec.json.Decoder[Any], raw: Any) -> Any:
-    try:
-        return decoder.decode(raw)
-    except RecursionError:
-        outcome = Outcome.TOO_DEEP
-    except UnicodeDecodeError:
-        outcome = Outcome.NOT_UTF8
-    except msgspec.DecodeError as e:
-        beyond = str(e).startswith("Number out of range") or _NOT_FINITE.search(memoryview(raw))
-        outcome = Outcome.NOT_FINITE if beyond else Outcome.MALFORMED
-    raise RejectedError(outcome)
 
 
 def _required(value: Any) -> Any:
@@ -153,48 +128,10 @@ def _required(value: Any) -> Any:
     return value
 
 
-def _within(value: float, bounds: tuple[float, float]) -> float:
-    if not bounds[0] <= value <= bounds[1]:
+def _rssi_dbm(value: float) -> float:
+    if not _RSSI_RANGE_DBM[0] <= value <= _RSSI_RANGE_DBM[1]:
         raise RejectedError(Outcome.OUT_OF_RANGE)
     return value
-
-
-class _Shape:
-    """The part of a payload that a profile looks at, as a nest of structs whose leaves are scalars."""
-
-    def __init__(self, profile: MqttProfile) -> None:
-        tree: dict[str, Any] = {}
-        for _, path in paths(profile):
-            branch = tree
-            for step in path.split("."):
-                branch = branch.setdefault(step, {})
-        self._tree = tree
-        self.type = _struct(tree)
-
-    def get(self, path: str) -> _Get:
-        """A reader of one leaf, None where the path ends early."""
-        names, branch = [], self._tree
-        for step in path.split("."):
-            names.append(f"f{list(branch).index(step)}")
-            branch = branch[step]
-
-        def get(item: Any) -> Scalar:
-            for name in names:
-                if item is None:
-                    return None
-                item = getattr(item, name)
-            leaf: Scalar = item
-            return leaf
-
-        return get
-
-
-def _struct(tree: dict[str, Any]) -> Any:
-    members = [
-        (f"f{i}", _struct(inner) | None if inner else Scalar, None) for i, inner in enumerate(tree.values())
-    ]
-    rename = {f"f{i}": name for i, name in enumerate(tree)}
-    return msgspec.defstruct("Payload", members, rename=rename, gc=False)
 
 
 def paths(profile: MqttProfile) -> list[tuple[tuple[str | int, ...], str]]:
@@ -209,47 +146,8 @@ def paths(profile: MqttProfile) -> list[tuple[tuple[str | int, ...], str]]:
     return found
 
 
-class _Member:
-    """One field of the profile, read from a payload."""
-
-    def __init__(self, name: str, field: MemberField, shape: _Shape) -> None:
-        self._get = [shape.get(path) for path in field.path]
-        units = UNITS.get(name)
-        self._factor = units[field.unit] if units and field.unit else None
-        self._words = {str(key): word for key, word in (field.values or {}).items()}
-        self._convert = values.number if units else _CONVERT[field.type or TYPES.get(name, "text")]
-        self._absent = field.absent
-        self._range = field.range
-        self._default = field.default
-
-    def read(self, item: Any) -> Any:
-        """The value in the unit of the model, the default where there is none; RejectedError else."""
-        unreadable: RejectedError | None = None
-        for get in self._get:
-            raw = get(item)
-            if raw is None:
-                continue
-            try:
-                return self._value(raw)
-            except RejectedError as e:
-                unreadable = e
-        if unreadable:
-            raise unreadable
-        return self._default
-
-    def _value(self, raw: Scalar) -> Any:
-        if self._words:
-            return self._words.get(values.text(raw), self._default)
-        value = self._convert(raw)
-        if self._absent and value in self._absent:
-            return self._default
-        if self._range and not self._range[0] <= value <= self._range[1]:
-            raise RejectedError(Outcome.OUT_OF_RANGE)
-        return value if self._factor is None else value * self._factor
-
-
 class _Identity:
-    def __init__(self, identity: Identity, shape: _Shape) -> None:
+    def __init__(self, identity: Identity, shape: Shape) -> None:
         self._of = shape.get(identity.of) if identity.of else None
         self._forms = [
             (IdPattern(f.reads) if f.reads else None, IdentityTemplate(f.gives)) for f in identity.forms
@@ -269,12 +167,12 @@ class _Identity:
         return ""
 
 
-def _clock(time: TimeField | None, shape: _Shape) -> Callable[[Any], float | None]:
+def _clock(time: TimeField | None, shape: Shape) -> Callable[[Any], float | None]:
     """Reads the moment of the position in Unix seconds; None where the firmware sends no time at all."""
     if time is None:
         return lambda _: None
     get = shape.get(time.path)
     if time.unit == "iso8601":
-        return lambda item: _within(values.iso8601_s(get(item)), _TIME_RANGE_S)
+        return lambda item: values.iso8601_s(get(item))
     factor = 0.001 if time.unit == "ms" else 1.0
-    return lambda item: _within(values.number(get(item)) * factor, _TIME_RANGE_S)
+    return lambda item: values.number(get(item)) * factor

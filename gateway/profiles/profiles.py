@@ -9,14 +9,16 @@ from gateway.located import did_you_mean
 from gateway.model import Fix, Message, Sighting
 from gateway.profiles.ble import BleIndex, BleReader
 from gateway.profiles.outcome import Outcome
+from gateway.profiles.parts import Part, PartReader
 from gateway.profiles.payload import MqttReader
 from gateway.profiles.schema import BleProfile, MqttProfile
-from gateway.profiles.vectors import VectorResult, check_vectors
+from gateway.profiles.typed import Quick
+from gateway.profiles.vectors import VectorResult, check_vectors, readers_of
 
 CACHED_TOPICS = 4096
 MAX_TOPIC_CHARS = 1024
 
-_Claim = tuple[MqttReader, dict[str, str] | None]
+_Claim = tuple[MqttReader | PartReader, dict[str, str] | None]
 
 
 class Profiles:
@@ -35,8 +37,11 @@ class Profiles:
         self._all = tuple(sorted(profiles, key=lambda p: p.profile))
         self._site = site
         self._ble = ble or BleIndex(BleReader(p) for p in self._all if isinstance(p, BleProfile))
-        self._mqtt = {p.profile: MqttReader(p) for p in self._all if isinstance(p, MqttProfile)}
+        self._mqtt = {p.profile: readers_of(p) for p in self._all if isinstance(p, MqttProfile)}
         self._topics: dict[str, list[_Claim]] = {}
+        self._vehicle_topics: dict[str, bool] = {}
+        self._quick: dict[str, tuple[str, Quick]] = {}
+        """Topics of one profile that has a quick way, with its room."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,17 +56,21 @@ class Profiles:
         """MQTT subscription filters of a profile, `{site}` bound to `site`; none for one heard by radio."""
         if name not in self.names:
             raise ValueError(f"unknown profile {name!r}{did_you_mean(name, self.names)}")
-        reader = self._mqtt.get(name)
-        return tuple(t.filter(site or self._site) for t in reader.topics) if reader else ()
+        readers = self._mqtt.get(name, ())
+        return tuple(topic.filter(site or self._site) for reader in readers for topic in reader.topics)
 
     def gives_fixes(self, name: str) -> bool:
         """Whether a profile speaks of vehicles: what it carries must not be lost."""
-        reader = self._mqtt.get(name)
-        return reader is not None and reader.gives_fixes
+        return any(reader.gives_fixes for reader in self._mqtt.get(name, ()))
 
     def is_vehicle_topic(self, topic: str) -> bool:
         """Whether a message of this topic may be a fix."""
-        return any(reader.gives_fixes for reader, _ in self._claims(topic))
+        known = self._vehicle_topics.get(topic)
+        if known is None:
+            known = any(reader.gives_fixes for reader, _ in self._claims(topic))
+            if topic in self._topics:
+                self._vehicle_topics[topic] = known
+        return known
 
     def select(self, names: Collection[str] | None, site: str | None) -> Profiles:
         """All radio profiles, of the MQTT ones only `names` (None: all), with `{site}` bound to `site`."""
@@ -70,12 +79,18 @@ class Profiles:
         kept = [p for p in self._all if isinstance(p, BleProfile) or names is None or p.profile in names]
         return Profiles(kept, site, ble=self._ble)
 
-    def read(self, message: Message, counts: Counts) -> list[Sighting | Fix]:
+    def read(self, message: Message, counts: Counts) -> list[Sighting | Fix | Part]:
         """The observations in a message, in its order; empty when there are none."""
+        quick = self._quick.get(message.topic)
+        if quick is not None:
+            fix = quick[1](message)
+            if fix is not None:
+                counts.count(quick[0], "matched")
+                return [fix]
         claims = self._claims(message.topic)
         if not claims:
             counts.count("profiles", Outcome.NOT_MINE.value)
-        found: list[Sighting | Fix] = []
+        found: list[Sighting | Fix | Part] = []
         for reader, parts in claims:
             if parts is None:
                 counts.count(reader.room, Outcome.MALFORMED.value)
@@ -106,12 +121,21 @@ class Profiles:
         if claims is None:
             claims = []
             levels = topic.split("/") if len(topic) <= MAX_TOPIC_CHARS else []
-            for reader in self._mqtt.values():
+            for reader in (r for readers in self._mqtt.values() for r in readers):
                 parts = reader.parts(levels, self._site)
                 if parts is not None:
                     claims.append((reader, parts if reader.accepts(parts) else None))
             if len(self._topics) >= CACHED_TOPICS:
                 self._topics.clear()
+                self._quick.clear()
+                self._vehicle_topics.clear()
             if levels:
-                self._topics[topic] = claims
+                self._remember(topic, claims)
         return claims
+
+    def _remember(self, topic: str, claims: list[_Claim]) -> None:
+        self._topics[topic] = claims
+        if len(claims) == 1:
+            reader, parts = claims[0]
+            if isinstance(reader, MqttReader) and reader.quick is not None and parts is not None:
+                self._quick[topic] = (reader.room, reader.quick.bind(parts))

@@ -21,8 +21,11 @@ UNITS: dict[str, dict[str, float]] = {
     "speed_kmh": {"km/h": 1.0, "m/s": 3.6, "knots": 1.852, "mph": 1.609344},
     "heading_deg": {"deg": 1.0},
     "rssi_dbm": {"dBm": 1.0},
+    "fix_t_s": {"s": 1.0, "ms": 0.001},
 }
 """Numbers of the model, and the units in which a firmware may send them."""
+WHOLE = "."
+"""The path to a payload that is one value: JSON or bare text."""
 TYPES = {"ignition": "bool", "address": "mac", "adv": "hex"}
 """Members of the model that are not numbers; every other field is text unless it says `as`."""
 
@@ -80,7 +83,7 @@ def _profile_name(value: str) -> str:
 
 
 def _path(value: str) -> str:
-    if not all(value.split(".")):
+    if value != WHOLE and not all(value.split(".")):
         raise ValueError("expected the names of members with single dots between them")
     return value
 
@@ -88,6 +91,19 @@ def _path(value: str) -> str:
 def _topic(value: str) -> str:
     TopicTemplate(value)
     return value
+
+
+def _tail(value: str) -> str:
+    if TopicTemplate(value).names:
+        raise ValueError("a part is named by plain topic levels; the {names} stand in match.topic")
+    return value
+
+
+def _seconds(value: Any) -> Any:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|min)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"expected a duration such as 2s or 10min, got {value!r}")
+    return float(found[1]) * (60.0 if found[2] == "min" else 1.0)
 
 
 def _pattern(value: str) -> str:
@@ -241,7 +257,7 @@ class MemberField(_Part):
     """Where in the payload; of several the first that is there and readable."""
     unit: str | None = None
     type: Annotated[Literal["text", "u16", "uuid", "mac", "hex", "bool"] | None, Field(alias="as")] = None
-    values: dict[str | int, str] | None = None
+    values: dict[str | int, str | bool] | None = None
     """The payload's word for each of ours; a word that is not listed counts as missing."""
     absent: Annotated[list[float], BeforeValidator(_listed)] = []
     """Raw numbers that say: not available."""
@@ -249,6 +265,15 @@ class MemberField(_Part):
     """Taken where the member is missing or absent, in the unit of the field's name."""
     range: Bounds | None = None
     """Bounds of the raw number."""
+
+
+class Assemble(_Part):
+    """How the parts of a position find each other; see `assembler`."""
+
+    within_s: Annotated[float, Field(alias="within", gt=0, le=60), BeforeValidator(_seconds)] = 2.0
+    """Latitude and longitude further apart than this do not belong together."""
+    keep_s: Annotated[float, Field(alias="keep", gt=0, le=3600), BeforeValidator(_seconds)] = 60.0
+    """A speed, heading or ignition older than this says nothing of a position any more."""
 
 
 class TimeField(_Part):
@@ -274,11 +299,20 @@ class Identity(_Part):
         return self
 
 
-class MqttVector(_Part):
+class MqttHeard(_Part):
     topic: str
     payload: Any
     """Text as it was sent, or the JSON value itself."""
     retain: bool = False
+
+
+class MqttEarlier(MqttHeard):
+    ago_s: Annotated[float, Field(alias="ago", ge=0), BeforeValidator(_seconds)]
+
+
+class MqttVector(MqttHeard):
+    before: list[MqttEarlier] = []
+    """What the same vehicle sent before, where a fix comes in parts."""
     expect: Expect
 
 
@@ -287,8 +321,25 @@ class MqttProfile(_Profile):
     gives: Literal["fix", "sighting"]
     items: bool = False
     """The payload may be a list, each item one observation."""
-    fields: dict[FieldName, MemberField]
+    fields: dict[FieldName, MemberField] = {}
+    parts: dict[Annotated[str, AfterValidator(_tail)], dict[FieldName, MemberField]] = {}
+    """For a fix split over topics: the levels that follow `match.topic`, and what is sent there."""
+    assemble: Assemble | None = None
     time: Annotated[TimeField | None, BeforeValidator(_sent)] = None
     """Where the moment of the position stands; `reception`: the firmware sends none."""
     identity: Annotated[Identity, BeforeValidator(_always)] | None = None
     vectors: Annotated[list[MqttVector], Field(min_length=1)]
+
+    @property
+    def topics(self) -> list[str]:
+        """The templates of all topics, those of the parts one by one."""
+        if not self.parts:
+            return self.match.topic
+        return [f"{topic}/{tail}" for topic in self.match.topic for tail in self.parts]
+
+    @property
+    def identity_template(self) -> IdentityTemplate:
+        """Of a profile whose identity is made of topic parts and fields alone."""
+        if self.identity is None or self.identity.of is not None:
+            raise ValueError(f"{self.profile} reads its identity out of an id")
+        return IdentityTemplate(self.identity.forms[0].gives)

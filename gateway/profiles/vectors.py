@@ -10,11 +10,13 @@ import msgspec
 
 from gateway.counts import Counts
 from gateway.located import did_you_mean
-from gateway.model import Message
+from gateway.model import Fix, Message, Sighting
+from gateway.profiles.assembler import Assembler
 from gateway.profiles.ble import BleIndex, BleReader
 from gateway.profiles.outcome import Outcome
+from gateway.profiles.parts import Part, PartReader
 from gateway.profiles.payload import MqttReader
-from gateway.profiles.schema import BleProfile, BleVector, MqttProfile, MqttVector
+from gateway.profiles.schema import BleProfile, BleVector, MqttEarlier, MqttProfile, MqttVector
 
 RECEIVED_S = 1_700_000_000.0
 """Moment at which the messages of vectors count as received."""
@@ -35,12 +37,19 @@ class VectorResult(msgspec.Struct, frozen=True):
         return f"{self.profile}: vector {self.number}: {self.problem or 'holds'}"
 
 
+def readers_of(profile: MqttProfile) -> tuple[MqttReader | PartReader, ...]:
+    """What reads the topics of a profile: one reader, or one for each part."""
+    if profile.parts:
+        return tuple(PartReader(profile, tail) for tail in profile.parts)
+    return (MqttReader(profile),)
+
+
 def check_vectors(profile: BleProfile | MqttProfile) -> list[VectorResult]:
     """Run every vector of one profile through that profile."""
     if isinstance(profile, BleProfile):
         problems = [_ble_problem(BleReader(profile), v) for v in profile.vectors]
     else:
-        problems = [_mqtt_problem(MqttReader(profile), v) for v in profile.vectors]
+        problems = [_mqtt_problem(readers_of(profile), v) for v in profile.vectors]
     return [VectorResult(profile.profile, i, problem) for i, problem in enumerate(problems, 1)]
 
 
@@ -57,19 +66,43 @@ def _ble_problem(reader: BleReader, vector: BleVector) -> str:
     return _compare(vector.expect, decoded, Outcome.MATCHED.value if decoded else outcome)
 
 
-def _mqtt_problem(reader: MqttReader, vector: MqttVector) -> str:
-    text = vector.payload
-    payload = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
-    message = Message(RECEIVED_S, vector.topic, payload, vector.retain)
-    parts = reader.parts(vector.topic.split("/"), None)
-    if parts is None:
-        return _compare(vector.expect, [], Outcome.NOT_MINE.value)
+def _mqtt_problem(readers: Sequence[MqttReader | PartReader], vector: MqttVector) -> str:
     counts = Counts()
-    observed = [msgspec.structs.asdict(o) for o in reader.read(message, parts, counts)]
+    assembler = Assembler(counts)
+    for earlier in vector.before:
+        _observed(readers, earlier, RECEIVED_S - earlier.ago_s, counts, assembler)
+    counts = Counts()
+    found = _observed(readers, vector, RECEIVED_S, counts, assembler)
+    if found is None:
+        return _compare(vector.expect, [], Outcome.NOT_MINE.value)
+    observed = [msgspec.structs.asdict(o) for o in found]
     for observation in observed:
         if "adv" in observation:
             observation["adv"] = observation["adv"].hex()
-    return _compare(vector.expect, observed, ", ".join(counts.by_room().get(reader.room, ())))
+    return _compare(vector.expect, observed, ", ".join(counts.by_room().get(readers[0].room, ())))
+
+
+def _observed(
+    readers: Sequence[MqttReader | PartReader],
+    heard: MqttVector | MqttEarlier,
+    t_s: float,
+    counts: Counts,
+    assembler: Assembler,
+) -> list[Sighting | Fix] | None:
+    """None when the topic is not of this profile."""
+    text = heard.payload
+    payload = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
+    message = Message(t_s, heard.topic, payload, heard.retain)
+    claims = [(reader, reader.parts(heard.topic.split("/"), None)) for reader in readers]
+    mine = [(reader, parts) for reader, parts in claims if parts is not None]
+    if not mine:
+        return None
+    made = [
+        assembler.take(item) if isinstance(item, Part) else item
+        for reader, parts in mine
+        for item in reader.read(message, parts, counts)
+    ]
+    return [item for item in made if item is not None]
 
 
 def _compare(expect: Any, observed: Sequence[Mapping[str, Any]], outcome: str) -> str:
