@@ -28,7 +28,11 @@ def command_reference() -> str:
 
 
 def _verbs(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
-    context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+    # click keeps a verb's help option as the first context named it: the same names as in `main`.
+    names = main.context_settings["help_option_names"]
+    context = click.Context(
+        command, info_name=path, terminal_width=100, max_content_width=100, help_option_names=names
+    )
     if isinstance(command, click.Group):
         for name in sorted(command.commands):
             yield from _verbs(command.commands[name], f"{path} {name}")

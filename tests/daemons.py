@@ -18,7 +18,7 @@ import msgspec
 from mosquitto import Mosquitto
 
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
 
 TAG = "ibeacon:e2c56db5-dffb-48d2-b060-d0f5a71096e0:1:{n}"
 
@@ -166,7 +166,7 @@ class Platform:
         self.by_sequence: dict[int, str] = {}
         self.doubles = 0
         self.acknowledging = True
-        self._generation = ""
+        self._generation, self._said = "", 0
         topics = f"presence/v1/test/gw/{recipient}/+"
         self.connection = connection_of(subscriptions=[(topics, 1)], on_message=self._take)
 
@@ -176,7 +176,9 @@ class Platform:
             sequence = int(event["sequence"])
             known = self.by_sequence.setdefault(sequence, event["id"])
             assert known == event["id"], f"sequence {sequence} was given twice"
-            self.doubles += event["id"] in self.events
+            if event["id"] in self.events:
+                self.doubles += 1
+                self._said = 0  # it comes again, so an acknowledgement was lost
             self.events[event["id"]] = event
             self._generation = event["generation"]
         if incoming.acknowledge is not None:
@@ -207,13 +209,15 @@ class Platform:
             group.create_task(self._keep_acknowledging())
 
     async def _keep_acknowledging(self) -> None:
-        said = 0
         while True:
             await asyncio.sleep(0.1)
-            if self.acknowledging and self.through > said:
-                with contextlib.suppress(Exception):
+            through = self.through
+            if self.acknowledging and through > self._said:
+                self._said = through
+                try:
                     await self.acknowledge()
-                    said = 0 if self.connection.link.state == "down" else self.through
+                except NotConnectedError:
+                    self._said = 0
 
 
 @contextlib.asynccontextmanager
