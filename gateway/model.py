@@ -155,7 +155,7 @@ class Circle(Struct, frozen=True):
 class Arrival(Struct, frozen=True):
     """What counts as arriving at a fence and as leaving it; the settings have defaults for each kind."""
 
-    confirm_s: float = 4.5
+    confirm_s: float = 4.0
     """Standing inside for so long confirms; at `slow_kmh` three times as long and some more evidence."""
     slow_kmh: float = 12.0
     """Speed of a vehicle that is about to stop here: it has arrived when it then falls silent."""

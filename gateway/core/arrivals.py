@@ -320,7 +320,7 @@ class Arrivals:
 def _is_over(visit: Visit, t_s: float) -> bool:
     """Nothing is left to remember."""
     kept_s = max(visit.closed_s + TAIL_S + LATE_S, visit.announced_s + APPROACH_AGAIN_S)
-    return visit.state is State.OUTSIDE and t_s > kept_s
+    return visit.state is State.OUTSIDE and not visit.inside and t_s > kept_s
 
 
 def _is_slow(sample: Sample, speed_kmh: float | None, place: Place) -> bool:

@@ -30,7 +30,7 @@ DWELL_S: Final[dict[str, tuple[float, ...]]] = {
 
 ARRIVAL: Final[dict[str, model.Arrival]] = {
     "car_park": model.Arrival(),
-    "drive_through": model.Arrival(confirm_s=4.0, slow_kmh=10.0, leave_m=12.0),
+    "drive_through": model.Arrival(confirm_s=3.5, slow_kmh=10.0, leave_m=12.0),
     "pump": model.Arrival(confirm_s=3.0, slow_kmh=8.0, leave_m=10.0),
     "perimeter": model.Arrival(confirm_s=8.0, slow_kmh=12.0, leave_m=30.0),
 }
