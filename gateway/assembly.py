@@ -20,7 +20,7 @@ from gateway.consent import (
     load_consent_file,
     load_keys,
 )
-from gateway.core import Core
+from gateway.core import Core, Holding
 from gateway.counts import Counts
 from gateway.errors import ConfigError, Problem
 from gateway.identity import Enrolment, Identification
@@ -77,20 +77,27 @@ def read_configuration(directory: Path) -> Configuration:
     return Configuration(directory, loaded[0], loaded[1], profiles, records)
 
 
-def assemble(configuration: Configuration, keys: Keys) -> Assembly:
+def assemble(configuration: Configuration, keys: Keys, *, hold: bool = False) -> Assembly:
+    """`hold`: see `tracker`."""
     site, settings = configuration.site, configuration.settings
     counts = Counts()
     wanted = {name for broker in settings.brokers.values() for name in broker.subscribe}
     profiles = configuration.profiles.select(sorted(wanted), site.site)
     register = Register(counts)
     screen = ConsentScreen(policy_of(site, settings), register, keys, counts)
-    pipeline = Pipeline(tracker(site, profiles, register, counts), register, screen)
+    pipeline = Pipeline(tracker(site, profiles, register, counts, hold=hold), register, screen)
     return Assembly(site, settings, profiles, counts, register, screen, pipeline)
 
 
-def tracker(site: SiteMap, profiles: Profiles, enrolment: Enrolment, counts: Counts) -> Tracker:
-    """The half of the pipeline before consent: for surveys and scoring it is all there is."""
-    return Tracker(Identification(site, profiles, enrolment, counts), Core(site), counts)
+def tracker(
+    site: SiteMap, profiles: Profiles, enrolment: Enrolment, counts: Counts, *, hold: bool = False
+) -> Tracker:
+    """The half of the pipeline before consent: for surveys and scoring it is all there is.
+
+    `hold`: wait for late fixes, so that their order of reception does not matter.
+    """
+    core = Holding(site) if hold else Core(site)
+    return Tracker(Identification(site, profiles, enrolment, counts), core, counts)
 
 
 def keys_of(settings: GatewaySettings) -> Keys:

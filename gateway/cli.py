@@ -169,6 +169,8 @@ def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max
 @click.option("--speed", default="max", show_default=True, help="A factor of real time, or max.")
 @click.option("--tail", "tail_s", type=click.FloatRange(0), default=300.0, show_default=True,
               help="Seconds that timers run on at the end.")  # fmt: skip
+@click.option("--reorder", type=click.Choice(["hold"]),
+              help="hold: wait 30 s for late fixes and decide in the order of their times.")  # fmt: skip
 @click.option("--out", type=NewFile, help="Write here instead of standard output.")
 @click.option("--publish", metavar="HOST:PORT", help="Put the signals on this broker instead (loopback).")
 @_problems_exit(EXIT_PROBLEMS)

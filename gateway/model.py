@@ -152,6 +152,17 @@ class Circle(Struct, frozen=True):
     radius_m: float
 
 
+class Arrival(Struct, frozen=True):
+    """What counts as arriving at a fence and as leaving it; the settings have defaults for each kind."""
+
+    confirm_s: float = 4.0
+    """Standing inside for so long confirms; at `slow_kmh` three times as long and some more evidence."""
+    slow_kmh: float = 12.0
+    """Speed of a vehicle that is about to stop here: it has arrived when it then falls silent."""
+    leave_m: float = 20.0
+    """A stay ends so far outside, or as far as the fix's accuracy if that is further."""
+
+
 class Fence(Struct, frozen=True):
     """A place found by position: polygons (each an outer ring and its holes), or a circle."""
 
@@ -163,6 +174,7 @@ class Fence(Struct, frozen=True):
     dwell_s: tuple[float, ...] = ()
     approach_ring_m: float | None = None
     approach_eta_s: float | None = None
+    arrival: Arrival = Arrival()
 
 
 class SiteMap(Struct, frozen=True):

@@ -9,11 +9,12 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from core_words import T0, assert_order, degrees, disc, fixes, play, shop, square, standing, told, yard
 
 from gateway.core import Core
-from gateway.model import EVIDENCE_KEYS, Fix, Observation, SiteMap
+from gateway.model import EVIDENCE_KEYS, Arrival, Fix, Observation, SiteMap
 
 COMES = """
     0  -90 50 30kmh
@@ -58,7 +59,12 @@ STORIES = [
     ("nor leaves", PARKS + "29 -500 50 \n 30 40 50 0kmh", 400, ["12 entering park", "20 entered park"]),
     ("a coarse fix neither", PARKS + "60 -300 50 150m", 400, ["12 entering park", "20 entered park"]),
     ("two fixes that agree are no jump", PARKS + "29 -500 50 \n 30 -505 50", 400, ["12 entering park", "20 entered park", "30 left park"]),
-    ("slow traffic crosses", "\n".join(f"{t} {-60 + 5 * t} 12 18kmh" for t in range(45)), 400, ["12 entering park", "39 passed park"]),
+    ("slow traffic crosses", "\n".join(f"{t} {-60 + 5 * t} 12 18kmh" for t in range(45)), 400, ["12 entering park", "38 passed park"]),
+    ("shallow inside beside the road is noise", "\n".join(f"{t} {-60 + 12 * t} 2 43kmh" for t in range(20)), 400, []),
+    ("shallow, but heading inward", "0 50 -60 \n 3 50 -30 \n 6 50 -9 \n 8 50 2 \n 12 50 40 \n 17 50 130", 400, ["8 entering park", "17 passed park"]),
+    ("a red light a little inside is no arrival", "0 -90 -3 40kmh \n 3 -50 -3 40kmh \n" + "\n".join(f"{t} 40 2 0kmh" for t in range(9, 40)) + "\n 43 100 -3 40kmh \n 47 160 -9 40kmh", 100, ["21 entering park", "47 passed park"]),
+    ("one fix far beyond the margin is outside", PARKS + "300 -27 50 0kmh \n 310 10 50 0kmh", 400, ["12 entering park", "20 entered park", "300 left park", "310 entering park"]),
+    ("one inaccurate fix far away is not", PARKS + "300 -90 50 0kmh 80m", 400, ["12 entering park", "20 entered park"]),
     ("a red light beside the fence", "\n".join(f"{t} 50 -6 0kmh" for t in range(60)), 400, []),
 ]  # fmt: skip
 
@@ -71,6 +77,40 @@ def test_story(fixes_: str, until: float, expected: list[str]) -> None:
     assert told(events, reasons=True) == expected
     assert_order(events)
     assert all(e.evidence.keys() <= EVIDENCE_KEYS for e in events)
+
+
+TURNS_IN = (
+    "0 -120 -6 \n 2 -95 -6 \n 4 -72 -6 \n 6 -50 -6 \n 8 -30 -6 \n 10 -14 -6 \n 12 -4 -6 \n"
+    + "\n".join(f"{13 + t} 0.5 {-4 + 3 * t}" for t in range(12))
+)
+CREEPS = "\n".join(f"{t} 50 {-60 + 3 * t}" for t in range(36))
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [(TURNS_IN, ["15 entering park", "20 entered park"]), (CREEPS, ["20 entering park"])],
+    ids=["turns in and creeps", "creeps straight on"],
+)
+def test_a_turn_tells_an_arrival_from_slow_traffic_before_the_car_stands(
+    way: str, expected: list[str]
+) -> None:
+    park = square(x=-20)
+    assert told(play(yard(park), fixes(way))) == expected
+
+
+@pytest.mark.parametrize(
+    ("arrival", "expected"),
+    [
+        (Arrival(), ["12 entering park", "20 entered park"]),
+        (Arrival(confirm_s=10), ["12 entering park", "28 entered park"]),
+        (Arrival(slow_kmh=3), ["12 entering park", "24 entered park"]),
+        (Arrival(leave_m=60), ["12 entering park", "20 entered park"]),
+        (Arrival(leave_m=5), ["12 entering park", "20 entered park", "40 left park"]),
+    ],
+)
+def test_a_fence_may_say_what_arriving_means(arrival: Arrival, expected: list[str]) -> None:
+    park = msgspec.structs.replace(square(), arrival=arrival)
+    assert told(play(yard(park), fixes(PARKS + "40 -15 50 0kmh"))) == expected
 
 
 def test_dwell_runs_from_the_first_fix_inside_and_needs_no_signal() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway import settings
 from gateway.errors import ConfigError
-from gateway.model import CHANGES, Anchor, Circle, Fence, SiteMap, Zone
+from gateway.model import CHANGES, Anchor, Arrival, Circle, Fence, SiteMap, Zone
 from gateway.settings.durations import seconds
 from gateway.settings.identities import identity_mistake
 from gateway.settings.schemas import schemas
@@ -69,7 +69,9 @@ def test_the_worked_example_is_right() -> None:
     assert [r.at for r in site.receivers][:2] == [(6, 3.2, 2.4), (14, 3.2, 2.4)]
     assert site.beacons[0].tx_power_dbm == -59
     assert site.fences[0].approach_ring_m == 300
+    assert site.fences[0].arrival == Arrival(confirm_s=5, slow_kmh=10, leave_m=20)
     assert site.fences[1].circle == Circle(50.9411, 6.9590, 15)
+    assert site.fences[1].arrival == Arrival(confirm_s=3, slow_kmh=8, leave_m=10)
 
     assert (own.gateway.id, own.own_receiver, own.gateway.epoch) == ("pi-01", "pi-01", 30 * 86400)
     assert own.consent.feed.file == STORE / "consent.yaml"

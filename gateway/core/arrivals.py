@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
 
 from gateway.core.agenda import Agenda, Due, Key
 from gateway.core.fences import Fences, Place
 from gateway.core.judgement import (
     APPROACH_AGAIN,
-    COUNTED_GAP_S,
     ENTERING_TRUST,
     OUT_HOLDS_S,
     SILENCE_TRUST,
-    SLOW_KMH,
+    STANDING,
+    SURE_ACCURACY_M,
     announces,
-    arrival_score,
     is_beyond_margin,
     is_clearly_outside,
     is_inside,
     is_line,
+    side_odds,
     side_probability,
 )
+from gateway.core.moments import Moment
 from gateway.core.stays import APPROACH_AGAIN_S, Claim, Stays, Told, Who
 from gateway.core.tracks import FIRST_S, LATE_S, Sample, Track
 from gateway.core.visits import NEVER_S, NEXT, Clue, Course, State, Visit
@@ -30,22 +30,10 @@ from gateway.model import Fence, Fix, OpenStay
 SILENCE_S = 120.0
 LOST_S = 12 * 3600.0
 TRACK_KEPT_S = 24 * 3600.0
+NOTICED_S = 12.0
+"""So long inside is worth a word, however shallow."""
 TAIL_S = 30.0
 """So long after a stay or crossing, a line that cuts the fence is still its tail."""
-
-
-class Moment(NamedTuple):
-    """One fix as it meets a fence."""
-
-    sample: Sample
-    before: Sample | None
-    """The fix before it; None where that is no help."""
-    first: bool
-    """It is first knowledge."""
-    line: bool
-    """The line from the fix before counts."""
-    speed_kmh: float | None
-    now_s: float
 
 
 class Arrivals:
@@ -88,7 +76,7 @@ class Arrivals:
             places = self._fences.at(sample.lat, sample.lon)
         if not places and not course.visits:
             return
-        moment = Moment(sample, before, first, line, course.track.speed_kmh(sample), now_s)
+        moment = Moment(course.track, sample, before, first, line, course.track.speed_kmh(sample), now_s)
         for fence in sorted({*course.visits, *(p.id for p in places)}):
             visit = course.visits.get(fence) or Visit()
             self._weigh(course, visit, self._fences[fence], moment)
@@ -105,25 +93,27 @@ class Arrivals:
         if is_inside(depth_m, sample.accuracy_m):
             self._inside(who, visit, place, moment, depth_m)
             return
-        visit.inside = False
-        evidence = _evidence(moment, depth_m)
+        was_inside, visit.inside = visit.inside, False
+        evidence = moment.evidence(depth_m)
         told = Told(sample.t_s, moment.now_s, evidence)
         if visit.state is State.OUTSIDE:
-            if sample.t_s - visit.closed_s > TAIL_S and _cuts(place, moment):
-                visit.since_s = visit.last_inside_s = sample.t_s
+            if sample.t_s - visit.closed_s > TAIL_S and moment.cuts(place):
+                visit.since_s = visit.since_s if was_inside else sample.t_s
+                visit.last_inside_s = sample.t_s
                 self._apply(who, visit, Clue.CUT, told)
             else:
                 self._approach(who, visit, place, moment, -depth_m)
-        elif self._is_out(visit, depth_m, sample):
+        elif self._is_out(visit, place, depth_m, sample):
             self._apply(who, visit, Clue.OUT, told)
         elif sample.ignition is False:
             evidence["reason"] = "ignition_off"
             self._apply(who, visit, Clue.GONE_OUT, told)
 
-    def _is_out(self, visit: Visit, depth_m: float, sample: Sample) -> bool:
-        if is_clearly_outside(depth_m, sample.accuracy_m):
+    def _is_out(self, visit: Visit, place: Place, depth_m: float, sample: Sample) -> bool:
+        arrival = place.fence.arrival
+        if is_clearly_outside(depth_m, sample.accuracy_m, arrival):
             return True
-        if not is_beyond_margin(depth_m, sample.accuracy_m):
+        if not is_beyond_margin(depth_m, sample.accuracy_m, arrival):
             visit.out_since_s = None
         elif visit.out_since_s is None:
             visit.out_since_s = sample.t_s
@@ -131,31 +121,45 @@ class Arrivals:
 
     def _inside(self, who: Who, visit: Visit, place: Place, moment: Moment, depth_m: float) -> None:
         sample = moment.sample
-        told = Told(sample.t_s, moment.now_s, _evidence(moment, depth_m))
+        told = Told(sample.t_s, moment.now_s, moment.evidence(depth_m))
         visit.out_since_s = None
-        if visit.state is State.OUTSIDE or (visit.state is State.WITHIN and moment.first):
-            visit.since_s, visit.score, visit.inside = sample.t_s, 0.0, False
-        if visit.inside and moment.before is not None and not (visit.state is State.WITHIN and sample.stale):
-            gap_s = min(sample.t_s - moment.before.t_s, COUNTED_GAP_S)
-            visit.score += gap_s * arrival_score(depth_m, sample.accuracy_m, moment.speed_kmh, place.shape)
+        outside = visit.state is State.OUTSIDE
+        if (outside and not visit.inside) or (visit.state is State.WITHIN and moment.first):
+            visit.begin(sample.t_s)
+        self._gather(visit, place, moment)
         visit.inside, visit.last_inside_s = True, sample.t_s
-        visit.slow = _is_slow(sample, moment.speed_kmh)
+        visit.inside_odds = side_odds(depth_m, sample.accuracy_m, place.shape)
+        visit.slow = _is_slow(sample, moment.speed_kmh, place)
         visit.quiet_until_s = moment.now_s + SILENCE_S if sample.stale else 0.0
-        if visit.state is State.OUTSIDE:
-            self._apply(who, visit, Clue.FOUND if moment.first else Clue.IN, told, stale=sample.stale)
+        if outside and moment.first:
+            self._apply(who, visit, Clue.FOUND, told)
+        elif outside and _is_noticed(visit, place, moment, depth_m):
+            self._apply(who, visit, Clue.IN, told, stale=sample.stale)
         if visit.state in (State.ENTERING, State.WITHIN):
-            self._decide(who, visit, sample, told)
+            self._decide(who, visit, place, moment, told)
         self._stays.inside(who, sample.t_s, visit.confidence, visit.slow, visit.quiet_until_s)
 
-    def _decide(self, who: Who, visit: Visit, sample: Sample, told: Told) -> None:
+    def _gather(self, visit: Visit, place: Place, moment: Moment) -> None:
+        sample, speed_kmh, stopping = moment.sample, moment.speed_kmh, visit.stopping
+        if sample.accuracy_m > SURE_ACCURACY_M or visit.state is State.INSIDE:
+            return
+        arrival = place.fence.arrival
+        if speed_kmh is None or speed_kmh >= STANDING * arrival.slow_kmh:
+            stopping.turn_deg = max(stopping.turn_deg, moment.track.turn_deg())
+        if visit.inside and moment.before is not None and not (visit.state is State.WITHIN and sample.stale):
+            gap_s = sample.t_s - moment.before.t_s
+            stopping.count(gap_s, speed_kmh, arrival, place.shape.across_m)
+
+    def _decide(self, who: Who, visit: Visit, place: Place, moment: Moment, told: Told) -> None:
+        sample, evidence = moment.sample, told.evidence
         if visit.state is State.WITHIN and sample.stale:
             return
-        evidence = told.evidence
         if sample.ignition is False:
             evidence = {**evidence, "reason": "ignition_off"}
         if visit.state is State.WITHIN:
             evidence = {**evidence, "reason": "already_inside"}
-        if visit.score >= 1.0 or (sample.ignition is False and visit.slow):
+        arrived = visit.stopping.is_arrival(moment.speed_kmh, visit.inside_odds, place.fence.arrival)
+        if arrived or (sample.ignition is False and visit.slow):
             self._apply(who, visit, Clue.ARRIVED, told._replace(evidence=evidence))
         elif sample.ignition is False:
             self._apply(who, visit, Clue.GONE_IN, told._replace(evidence=evidence))
@@ -170,29 +174,29 @@ class Arrivals:
         was_m = -place.shape.depth_m(before.lat, before.lon)
         if announces(place.fence, was_m, distance_m, sample.t_s - before.t_s):
             visit.announced_s = sample.t_s
-            told = Told(sample.t_s, moment.now_s, _evidence(moment, -distance_m))
+            told = Told(sample.t_s, moment.now_s, moment.evidence(-distance_m))
             again_m = APPROACH_AGAIN * max(place.fence.approach_ring_m or 0.0, distance_m)
             self._stays.approaching(who, again_m, told, visit.confidence)
 
     def _late(self, course: Course, sample: Sample, before: Sample | None, now_s: float) -> None:
         """An older fix adds what is missing and takes nothing back."""
         speed_kmh = course.track.speed_kmh(sample)
-        moment = Moment(sample, before, False, False, speed_kmh, now_s)
+        moment = Moment(course.track, sample, before, False, False, speed_kmh, now_s)
         for place in self._fences.at(sample.lat, sample.lon):
             depth_m = place.shape.depth_m(sample.lat, sample.lon)
             if not is_inside(depth_m, sample.accuracy_m):
                 continue
             who = (course.track.subject, place.id, course.track.device)
-            told = Told(sample.t_s, now_s, {**_evidence(moment, depth_m), "late": True})
+            told = Told(sample.t_s, now_s, {**moment.evidence(depth_m), "late": True})
             visit = course.visits.setdefault(place.id, Visit())
             if visit.state is State.OUTSIDE:
                 if before is not None and before.t_s <= sample.t_s and visit.closed_s < before.t_s:
                     visit.since_s = visit.last_inside_s = sample.t_s
                     self._apply(who, visit, Clue.CUT, told)
                 continue
-            if sample.ignition is False and _is_slow(sample, speed_kmh):
-                visit.slow = True
-                self._decide(who, visit, sample, told)
+            if sample.ignition is False and _is_slow(sample, speed_kmh, place):
+                visit.slow, visit.inside_odds = True, side_odds(depth_m, sample.accuracy_m, place.shape)
+                self._decide(who, visit, place, moment, told)
             self._stays.inside(who, sample.t_s, visit.confidence, visit.slow, visit.quiet_until_s)
 
     # --- the machine ---
@@ -316,33 +320,17 @@ class Arrivals:
 def _is_over(visit: Visit, t_s: float) -> bool:
     """Nothing is left to remember."""
     kept_s = max(visit.closed_s + TAIL_S + LATE_S, visit.announced_s + APPROACH_AGAIN_S)
-    return visit.state is State.OUTSIDE and t_s > kept_s
+    return visit.state is State.OUTSIDE and not visit.inside and t_s > kept_s
 
 
-def _is_slow(sample: Sample, speed_kmh: float | None) -> bool:
+def _is_slow(sample: Sample, speed_kmh: float | None, place: Place) -> bool:
     """Where no speed is reported, a vehicle whose ignition is off stands."""
     if sample.ignition is False and sample.speed_kmh is None:
         return True
-    return speed_kmh is not None and speed_kmh <= SLOW_KMH
+    return speed_kmh is not None and speed_kmh <= place.fence.arrival.slow_kmh
 
 
-def _cuts(place: Place, moment: Moment) -> bool:
-    """Both fixes lie outside and the line between them does not."""
-    if moment.before is None or not moment.line:
-        return False
-    start, end = moment.before.place, moment.sample.place
-    return not place.shape.contains(*start) and place.shape.crosses(start, end)
-
-
-def _evidence(moment: Moment, depth_m: float) -> dict[str, Any]:
-    sample = moment.sample
-    evidence: dict[str, Any] = {"depth_m": round(depth_m, 1)}
-    if not sample.assumed_accuracy:
-        evidence["accuracy_m"] = round(sample.accuracy_m, 1)
-    if moment.speed_kmh is not None:
-        evidence["speed_kmh"] = round(moment.speed_kmh, 1)
-    if moment.before is not None:
-        evidence["interval_s"] = round(abs(sample.t_s - moment.before.t_s), 1)
-    if sample.by_reception:
-        evidence["time_source"] = "reception"
-    return evidence
+def _is_noticed(visit: Visit, place: Place, moment: Moment, depth_m: float) -> bool:
+    """A fix inside is worth a word: it is deep, or there is more than its place."""
+    there = moment.sample.ignition is False or visit.stopping.inside_s >= NOTICED_S
+    return there or moment.is_deep(place, depth_m)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from gateway.core.geometry import distance_m
+from gateway.core.geometry import DEGREE_M, distance_m
 from gateway.model import Fix
 
 STALE_S = 120.0
@@ -25,7 +25,11 @@ HISTORY_S, HISTORY_MAX = 35.0, 64
 CONTRADICTION_KMH = 40.0
 """A reported speed so far below the derived one is no speed: hard braking explains less."""
 SPEED_OVER_S, SPEED_AT_LEAST_S = 8.0, 3.0
-"""Speed is derived over this span, so that metres of noise are not kilometres per hour."""
+SPEED_S_PER_M = 0.5
+"""Speed is derived over so many seconds for each metre of accuracy, within these two bounds: errors of
+successive fixes are alike, but what they differ by must not be kilometres per hour."""
+TURN_LEG_M, TURN_LEG_MS, TURN_LEGS = 10.0, 1.0, 4
+"""A turn is measured on so many legs, each at least so long and driven at least so fast."""
 RECEPTION_SLACK_S = 10.0
 """Fixes stamped at reception may come bunched."""
 
@@ -127,19 +131,62 @@ class Track(Struct):
             return derived_kmh
         return sample.speed_kmh
 
+    def velocity_ms(self, sample: Sample) -> tuple[float, float] | None:
+        """Northward and eastward, from the positions; None: not known."""
+        base = self._base(sample)
+        if base is None:
+            return None
+        seconds = sample.t_s - base.t_s
+        north_m, east_m = _way_m(base, sample)
+        return north_m / seconds, east_m / seconds
+
+    def turn_deg(self) -> float:
+        """By how much the last leg's direction differs from that of one of the few before it, in [0, 180]; 0:
+        not known."""
+        leg_m = max(TURN_LEG_M, self.samples[-1].accuracy_m)
+        now: tuple[float, float] | None = None
+        legs, turned, end = 0, 0.0, self.samples[-1]
+        for earlier in reversed(self.samples):
+            if earlier.accuracy_m > 2.0 * end.accuracy_m:
+                continue
+            north_m, east_m = _way_m(earlier, end)
+            if north_m * north_m + east_m * east_m < leg_m * leg_m:
+                continue
+            if end.t_s - earlier.t_s > leg_m / TURN_LEG_MS:
+                break
+            if now is None:
+                now = north_m, east_m
+            else:
+                across, along = now[0] * east_m - now[1] * north_m, now[0] * north_m + now[1] * east_m
+                turned = max(turned, abs(math.degrees(math.atan2(across, along))))
+            legs, end = legs + 1, earlier
+            if legs == TURN_LEGS:
+                break
+        return turned
+
     def _derived_kmh(self, sample: Sample) -> float | None:
         """Straight from the earliest fix of the last seconds; over one long gap it is a mean."""
+        base = self._base(sample)
+        return None if base is None else distance_m(base.place, sample.place) / (sample.t_s - base.t_s) * 3.6
+
+    def _base(self, sample: Sample) -> Sample | None:
+        """The fix from which the speed at `sample` is derived."""
         base: Sample | None = None
+        over_s = min(max(sample.accuracy_m * SPEED_S_PER_M, SPEED_AT_LEAST_S), SPEED_OVER_S)
         for earlier in reversed(self.samples):
             apart_s = sample.t_s - earlier.t_s
             if apart_s < SPEED_AT_LEAST_S or earlier.accuracy_m > 3 * sample.accuracy_m + 20.0:
                 continue
-            if base is not None and apart_s > SPEED_OVER_S:
+            if base is not None and apart_s > over_s:
                 break
             base = earlier
-        if base is None or sample.t_s - base.t_s > FIRST_S:
-            return None
-        return distance_m(base.place, sample.place) / (sample.t_s - base.t_s) * 3.6
+        return None if base is None or sample.t_s - base.t_s > FIRST_S else base
+
+
+def _way_m(a: Sample, b: Sample) -> tuple[float, float]:
+    """From a to b, northward and eastward; flat, for ways short against the Earth."""
+    east_deg = (b.lon - a.lon + 180.0) % 360.0 - 180.0
+    return (b.lat - a.lat) * DEGREE_M, east_deg * DEGREE_M * math.cos(math.radians(b.lat))
 
 
 def _sample(fix: Fix, now_s: float) -> Sample:

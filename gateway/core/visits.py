@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from gateway.core.judgement import Stopping
 from gateway.core.tracks import Track
 
 NEVER_S = float("-inf")
@@ -21,7 +22,7 @@ class State(StrEnum):
 
 
 class Clue(StrEnum):
-    IN = "a fix inside"
+    IN = "a fix or line inside, deeper than noise"
     FOUND = "a fix inside, as first knowledge"
     CUT = "both fixes outside, the line cuts"
     OUT = "a fix clearly outside"
@@ -55,10 +56,12 @@ class Visit(Struct):
     last_inside_s: float = 0.0
     inside: bool = False
     """By the last fix."""
+    inside_odds: float = 0.0
+    """Logarithm of the odds that the last fix inside is inside."""
     slow: bool = False
     """The last fix inside was slow."""
-    score: float = 0.0
-    """Evidence of an arrival; 1 is enough."""
+    stopping: Stopping = field(default_factory=Stopping)
+    """Since the fixes lie inside."""
     out_since_s: float | None = None
     """Start of the unbroken run of fixes beyond the margin."""
     confidence: float = 0.0
@@ -67,6 +70,10 @@ class Visit(Struct):
     """When the last stay or crossing ended."""
     announced_s: float = NEVER_S
     """When the last approach was announced."""
+
+    def begin(self, t_s: float) -> None:
+        """The first of a run of fixes inside."""
+        self.since_s, self.inside, self.stopping = t_s, False, Stopping()
 
 
 class Course(Struct):

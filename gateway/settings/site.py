@@ -28,6 +28,14 @@ DWELL_S: Final[dict[str, tuple[float, ...]]] = {
 }
 """Thresholds of `dwelled` by kind where the map gives none."""
 
+ARRIVAL: Final[dict[str, model.Arrival]] = {
+    "car_park": model.Arrival(),
+    "drive_through": model.Arrival(confirm_s=3.5, slow_kmh=10.0, leave_m=12.0),
+    "pump": model.Arrival(confirm_s=3.0, slow_kmh=8.0, leave_m=10.0),
+    "perimeter": model.Arrival(confirm_s=8.0, slow_kmh=12.0, leave_m=30.0),
+}
+"""By kind: at a pump or in a lane vehicles are slower, nearer to the next lane and stop more shortly."""
+
 
 def _rising(dwell_s: tuple[float, ...]) -> tuple[float, ...]:
     for low, high in pairwise(dwell_s):
@@ -135,6 +143,14 @@ class Approach(Section):
         return self
 
 
+class Arrival(Section):
+    """What counts as arriving; what is left out is the default of the fence's kind."""
+
+    confirm: Duration | None = None
+    slow_kmh: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=3, le=60)] | None = None
+    leave_m: Positive | None = None
+
+
 class Fence(Section):
     id: Name
     kind: Literal["car_park", "drive_through", "pump", "perimeter"]
@@ -143,6 +159,7 @@ class Fence(Section):
     circle: Circle | None = None
     dwell: Dwell | None = None
     approach: Approach | None = None
+    arrival: Arrival = Arrival()
 
     @model_validator(mode="after")
     def _one_shape(self) -> Fence:
@@ -201,6 +218,15 @@ def _fence(fence: Fence, polygons: Polygons) -> model.Fence:
         dwell_s=DWELL_S[fence.kind] if fence.dwell is None else fence.dwell,
         approach_ring_m=fence.approach.ring_m if fence.approach else None,
         approach_eta_s=fence.approach.eta if fence.approach else None,
+        arrival=_arrival(fence.arrival, ARRIVAL[fence.kind]),
+    )
+
+
+def _arrival(given: Arrival, default: model.Arrival) -> model.Arrival:
+    return model.Arrival(
+        confirm_s=default.confirm_s if given.confirm is None else given.confirm,
+        slow_kmh=default.slow_kmh if given.slow_kmh is None else given.slow_kmh,
+        leave_m=default.leave_m if given.leave_m is None else given.leave_m,
     )
 
 

@@ -36,6 +36,7 @@ class Wanted:
         tail_s: float,
         out: Path | None,
         publish: str | None,
+        reorder: str | None = None,
     ) -> None:
         if all_devices and stage == "release":
             raise ValueError("--all-devices stops before consent: there is nothing to release")
@@ -46,6 +47,7 @@ class Wanted:
         self.tail_s = tail_s
         self.out = out
         self.publish = publish
+        self.reorder = reorder
 
 
 def replay(path: Path, directory: Path, wanted: Wanted) -> None:
@@ -75,7 +77,9 @@ def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: st
     site = load_site(directory)
     if wanted.device_class is not None:
         site = msgspec.structs.replace(site, device_class=wanted.device_class)
-    tracker = assembly.tracker(site, load_profiles().select(None, site.site), EveryDevice(), counts)
+    tracker = assembly.tracker(
+        site, load_profiles().select(None, site.site), EveryDevice(), counts, hold=wanted.reorder == "hold"
+    )
     stages.survey(signals, tracker, tail_s=wanted.tail_s, emit=emit)
     return tracker.counted()
 
@@ -84,7 +88,7 @@ def _consented(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit:
     configuration = assembly.read_configuration(directory)
     if wanted.device_class is not None:
         configuration.site = msgspec.structs.replace(configuration.site, device_class=wanted.device_class)
-    assembled = assembly.assemble(configuration, _keys(configuration))
+    assembled = assembly.assemble(configuration, _keys(configuration), hold=wanted.reorder == "hold")
     pipeline = assembled.pipeline
 
     def watch(presence: Presence) -> None:
