@@ -12,8 +12,11 @@ edges, with MARGIN to spare; rounded to whole numbers they also answer, where ro
 from __future__ import annotations
 
 import math
+import mmap
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 from gateway.core.geometry import DEGREE_M, Disc, Polygons, Shape, box_of, side
 
@@ -25,12 +28,13 @@ ENTRIES_A_FENCE = 16
 ENTRIES_FREE = 65_536
 FENCES_MAX = 1_000_000
 CORNERS_MAX = 10_000_000
-CROWDED = 40
+CROWDED = 20
 """A cell with more edges is divided in 4 x 4, ..."""
 SMALLEST_M = 10.0
 """... unless it is smaller than this."""
 MARGIN = 1e-9
 """Of a root cell."""
+HUGE = 1 << 22
 CIRCLE, WHOLE = 2, 1
 """The bits of an entry's second number; above them the number of the circle, or of the runs."""
 
@@ -48,9 +52,9 @@ class Tape:
             grown[: self.used] = self.data[: self.used]
             self.data = grown
 
-    def cut(self) -> array[int]:
+    def cut(self) -> Any:
         """What is used, and some zeros, so that reading ahead needs no test."""
-        kept = array("i", bytes(4 * (self.used + 65)))
+        kept = _memory(4 * (self.used + 65))
         view = kept
         view[: self.used] = self.data[: self.used]
         return kept
@@ -364,6 +368,18 @@ def touches(ay: float, ax: float, by: float, bx: float, high: float, wide: float
         return False
     dy, dx = by - ay, bx - ax
     return abs(dx * ay - dy * ax) <= abs(dx) * high + abs(dy) * wide
+
+
+def _memory(size: int) -> Any:
+    """Zeros, as C ints. Much memory comes in huge pages: a search jumps about, and looking up where a small
+    page lies would cost as much as reading it."""
+    if size < HUGE:
+        return array("i", bytes(size))
+    region = mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without them
+            region.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(region).cast("i")
 
 
 def _scaled(corners: array[float], south: float, west: float, per_lat: float, per_lon: float) -> array[float]:
