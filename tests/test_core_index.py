@@ -175,7 +175,18 @@ def test_the_work_does_not_grow_with_the_corners() -> None:
     """However many corners a fence has, few edges are in reach of a position."""
     index = FenceIndex([Polygons([[star(50, 7, 0.5, 4_000)]])])
     assert index.at(50, 7) == (0,)
-    assert index.nbytes < 4_000 * 400
+    assert index.nbytes < 4_000 * 1_000
+
+
+def test_a_fence_of_many_overlapping_polygons_is_told_once() -> None:
+    """Large and small ones in turn, so that a position finds both fences again at every depth of the grid."""
+    shapes = [[[star(0, 0, 2.0 ** -(k % 12), 30, 60 * fence + k)] for k in range(60)] for fence in range(2)]
+    index = FenceIndex([Polygons(shape) for shape in shapes])
+    positions = [(0.0, 0.0), *((s * 2.0**-k, 2.0**-k / 3) for k in range(14) for s in (-0.4, 0.4))]
+    held = [holders(shapes, p) for p in positions]
+    assert [index.at(*p) for p in positions] == held
+    lats, lons = (array("d", axis) for axis in zip(*positions, strict=True))
+    assert paired(index, lats, lons) == [(fix, k) for fix, ks in enumerate(held) for k in ks]
 
 
 def test_limits_are_told_before_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ cimport cython
 from gateway.core.geometry cimport arc_m, near, passes
 from gateway.core.raster cimport touches
 
-cdef int CIRCLE, BLOCK
+cdef int CIRCLE, BLOCK, FOUND
 cdef bint COMPILED
 cdef double METRES, FLAT_RADIUS_M, FLAT_LAT, FLAT_ERROR
 
@@ -11,7 +11,7 @@ cdef double METRES, FLAT_RADIUS_M, FLAT_LAT, FLAT_ERROR
 cdef class FenceIndex:
     cdef const double[::1] _corners, _circles
     cdef const int[::1] _cells, _records
-    cdef int[::1] _hits, _next, _who, _held, _work
+    cdef int[::1] _hits, _next, _who, _again, _chain, _found, _work
     cdef double[::1] _fraction
     cdef Py_ssize_t _read
     cdef double _south, _west, _east, _per_lat, _per_lon, _fine
@@ -26,6 +26,10 @@ cdef class FenceIndex:
     @cython.locals(active=Py_ssize_t, work=Py_ssize_t, kept=Py_ssize_t, k=Py_ssize_t, at=Py_ssize_t,
                    gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t, read=Py_ssize_t, fix=Py_ssize_t)
     cdef void _sift(self, const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end) except *
+    @cython.locals(found=int, k=Py_ssize_t, i=Py_ssize_t, fix=Py_ssize_t, at=Py_ssize_t)
+    cdef void _evaluate(self, Py_ssize_t work, const double[:] lats, const double[:] lons, Py_ssize_t first) except *
+    @cython.locals(count=Py_ssize_t, link=Py_ssize_t)
+    cdef Py_ssize_t _take(self, Py_ssize_t fix)
     @cython.locals(kept=Py_ssize_t, k=Py_ssize_t)
     cdef Py_ssize_t _compact(self, Py_ssize_t count)
     @cython.locals(active=Py_ssize_t, k=Py_ssize_t, lat=double, lon=double, gx=double, gy=double,

@@ -17,7 +17,7 @@ from gateway.core.raster import Raster, touches
 CIRCLE, METRES = 2, DEGREE_M
 """As in raster.py."""
 COMPILED = not __file__.endswith(".py")
-BLOCK = 128
+BLOCK, FOUND = 128, 2048
 """So many fixes are sifted at once, where that is worth it: plain Python does not wait for memory."""
 FLAT_RADIUS_M, FLAT_LAT = 2_000.0, 70.0
 """Circles up to here are flat enough for the quick look ..."""
@@ -43,8 +43,10 @@ class FenceIndex:
         self._per_lat, self._per_lon = raster.per_lat, raster.per_lon
         self._columns, self._rows, self._fine = raster.columns, raster.rows, raster.fine
         self._around = self._east >= 180.0
-        self._hits = array("i", bytes(4 * (2 * len(shapes) + 2)))
-        self._next, self._who, self._held = (array("i", bytes(4 * BLOCK)) for _ in range(3))
+        self._hits = array("i", bytes(8 * raster.polygons + 8))  # each polygon at most once, and once around
+        self._next, self._who = array("i", bytes(4 * BLOCK)), array("i", bytes(4 * BLOCK))
+        self._again, self._chain = array("i", bytes(4 * BLOCK)), array("i", bytes(4 * BLOCK))
+        self._found = array("i", bytes(8 * FOUND))
         self._work, self._fraction = array("i", bytes(8 * BLOCK * 16)), array("d", bytes(16 * BLOCK))
         self._read = 0
         self.nbytes = 8 * (len(self._corners) + len(self._circles)) + 4 * (
@@ -77,11 +79,10 @@ class FenceIndex:
         for fix in range(len(lats)):
             if sifting and fix % BLOCK == 0:
                 self._sift(lats, lons, fix, min(fix + BLOCK, len(lats)))
-            if sifting and not self._held[fix % BLOCK]:
-                continue
-            count = self._search(lats[fix], lons[fix])
-            if count == 0:
-                continue
+            if sifting and not self._again[fix % BLOCK]:
+                count = self._take(fix % BLOCK)
+            else:
+                count = self._search(lats[fix], lons[fix])
             if used + count > room:
                 fixes, fences = fixes + fixes, fences + fences
                 of, to = fixes, fences
@@ -92,7 +93,7 @@ class FenceIndex:
         return fixes[:used], fences[:used]
 
     def _sift(self, lats: Sequence[float], lons: Sequence[float], first: int, end: int) -> None:
-        """Mark in `_held` which of these fixes some fence may hold, one step of all of them after the other.
+        """Chain up the fences that hold each of these fixes, one step of all of them after the other.
 
         Shuffled fixes wait for memory most of all, and reads that do not depend on each other wait together.
         """
@@ -122,11 +123,28 @@ class FenceIndex:
                 + self._records[at + 64]
             )
         self._read = read
+        self._evaluate(work, lats, lons, first)
+
+    def _evaluate(self, work: int, lats: Sequence[float], lons: Sequence[float], first: int) -> None:
+        """Chain up what the records hold of each fix; too much for the room there is will be searched for."""
+        found = 1
         for k in range(work):
-            fix = self._work[2 * k]
-            self._held[fix] |= (
-                self._collect_cell(self._work[2 * k + 1], lats[first + fix], lons[first + fix], 0) > 0
-            )
+            fix, at = self._work[2 * k], self._work[2 * k + 1]
+            if found + self._records[at + 1] > FOUND:
+                self._again[fix] = 1
+                continue
+            for i in range(self._collect_cell(at, lats[first + fix], lons[first + fix], 0)):
+                self._found[2 * found], self._found[2 * found + 1] = self._hits[i], self._chain[fix]
+                self._chain[fix] = found
+                found += 1
+
+    def _take(self, fix: int) -> int:
+        """Put the chain of this fix into `_hits`; how many they are."""
+        count, link = 0, self._chain[fix]
+        while link:
+            self._hits[count], link = self._found[2 * link], self._found[2 * link + 1]
+            count += 1
+        return self._in_order(count) if count > 1 else count
 
     def _compact(self, count: int) -> int:
         """Leave out where the next cell is empty."""
@@ -143,7 +161,7 @@ class FenceIndex:
         active = 0
         for k in range(first, end):
             lat, lon = lats[k], lons[k]
-            self._held[k - first] = not -180.0 <= lon < 180.0
+            self._again[k - first], self._chain[k - first] = not -180.0 <= lon < 180.0, 0
             gx, gy = (lon - self._west) * self._per_lon, (lat - self._south) * self._per_lat
             if 0.0 <= gx < self._columns and 0.0 <= gy < self._rows:
                 column, row = int(gx), int(gy)

@@ -18,7 +18,7 @@ cdef class Tape:
 cdef class Raster:
     cdef readonly object corners, circles, cells, records
     cdef readonly double south, west, east, cell_m, per_lat, per_lon, fine
-    cdef readonly Py_ssize_t columns, rows
+    cdef readonly Py_ssize_t columns, rows, polygons
     cdef object _rings, _parts, _boxes
     cdef const double[::1] _grid, _points
     cdef Tape _cells, _pool, _records, _stack

@@ -80,6 +80,7 @@ class Raster:
         self._rings, self._parts, self._boxes = array("i"), array("i"), array("d")
         for number, shape in enumerate(shapes):
             self._add(number, shape)
+        self.polygons = len(self._parts) // 3
         self._lay_out(len(shapes))
         room = 8 * len(self.corners) + 64
         self._cells, self._pool, self._records, self._stack = Tape(0), Tape(room), Tape(room), Tape(64)
