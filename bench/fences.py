@@ -31,8 +31,8 @@ def main() -> None:
             print(f"{count:,} fences, {FIXES:,} shuffled fixes {spread}, bulk")
             bulk(fences, lats, lons)
     fences = scene(10_000, polygonal=True)
-    print("10,000 fences, 20,000 fixes near fences and anywhere, one a call")
-    single(fences, *fixes(20_000, fences))
+    print("10,000 fences, 200,000 shuffled fixes near fences and anywhere, one a call")
+    single(fences, *fixes(200_000, fences))
     fences = scene(10_000)
     index = index_of(fences)
     build_s = least(lambda: index_of(fences))
@@ -77,7 +77,8 @@ def single(fences: Sequence[Fence], lats: array[float], lons: array[float]) -> N
             "shapely, one Point a call": lambda: one_by_one(by_tree, positions),
             "plain Python": lambda: one_by_one(plain.at, positions),
             "index": lambda: one_by_one(index.at, positions),
-        }
+        },
+        rounds=3,
     )
     print(*table(taken, len(lats)), sep="\n")
 

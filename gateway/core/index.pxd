@@ -21,7 +21,7 @@ cdef class FenceIndex:
 
     @cython.locals(count=Py_ssize_t, k=Py_ssize_t)
     cpdef tuple at(self, double lat, double lon)
-    @cython.locals(sifting=bint, room=Py_ssize_t, used=Py_ssize_t, fix=Py_ssize_t, count=Py_ssize_t, k=Py_ssize_t, of="int[::1]", to="int[::1]")
+    @cython.locals(sifting=bint, first=Py_ssize_t, end=Py_ssize_t, room=Py_ssize_t, used=Py_ssize_t, fix=Py_ssize_t, count=Py_ssize_t, k=Py_ssize_t, of="int[::1]", to="int[::1]")
     cdef _pairs(self, const double[:] lats, const double[:] lons)
     @cython.locals(active=Py_ssize_t, work=Py_ssize_t, kept=Py_ssize_t, k=Py_ssize_t, at=Py_ssize_t,
                    gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t, read=Py_ssize_t, fix=Py_ssize_t)

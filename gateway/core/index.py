@@ -76,11 +76,16 @@ class FenceIndex:
         fixes, fences = array("i", bytes(4 * room)), array("i", bytes(4 * room))
         of, to = fixes, fences
         used, sifting = 0, COMPILED and not self._around
+        first = end = 0
         for fix in range(len(lats)):
-            if sifting and fix % BLOCK == 0:
-                self._sift(lats, lons, fix, min(fix + BLOCK, len(lats)))
-            if sifting and not self._again[fix % BLOCK]:
-                count = self._take(fix % BLOCK)
+            if fix == end:
+                first, end = fix, min(fix + BLOCK, len(lats))
+                if sifting:
+                    self._sift(lats, lons, first, end)
+            if sifting and not self._again[fix - first]:
+                if not self._chain[fix - first]:
+                    continue
+                count = self._take(fix - first)
             else:
                 count = self._search(lats[fix], lons[fix])
             if used + count > room:
