@@ -66,8 +66,17 @@ def _log_to_stderr() -> None:
     logging.getLogger("mqtt").setLevel(logging.ERROR)  # paho's own words: the link says it for operators
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from gateway.core.form import core_form
+
+        click.echo(f"gateway {__version__}, core: {core_form()}")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="gateway %(version)s, core: plain Python")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+              help="Show the version, and which core runs, and exit.")  # fmt: skip
 def main() -> None:
     """The presence gateway: BLE and vehicle signals in, consented presence events out."""
 
@@ -250,6 +259,20 @@ def simulate_drives(directory: Path, out: Path, **options: Any) -> None:
     from gateway.verbs import simulate as session
 
     session.write_drives(directory, out, **options)
+
+
+@main.command()
+@click.option("--fences", type=click.IntRange(1, 100_000), default=2000, show_default=True)
+@click.option("--fixes", type=click.IntRange(1, 10_000_000), default=20_000, show_default=True)
+@_problems_exit(EXIT_PROBLEMS)
+def bench(fences: int, fixes: int) -> None:
+    """Measure the core against plain Python: ratios of CPU time in one run, contenders in turn.
+
+    Example: gateway bench
+    """
+    from gateway.verbs.bench import bench as measure
+
+    measure(fences, fixes, click.echo)
 
 
 @main.group()

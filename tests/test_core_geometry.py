@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from core_words import LAT0, LON0, degrees, disc, square
+from exact_words import exactly_inside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.fences import Fences
 from gateway.core.geometry import Disc, Polygons, Shape, distance_m, shape_of
+from gateway.core.index import FenceIndex
 from gateway.model import Circle, Fence, Point, Ring
 
 BOX: Ring = ((0, 0), (0, 10), (10, 10), (10, 0))
@@ -116,24 +117,10 @@ GRID = st.integers(-6, 6).map(lambda n: n / 4)
 CORNERS = st.lists(st.tuples(GRID, GRID), min_size=3, max_size=8)
 
 
-def exact(ring: list[Point], p: Point) -> bool:
-    """Crossing number in rational numbers; the border is inside."""
-    odd = False
-    y, x = map(Fraction, p)
-    for a, b in zip(ring, ring[1:] + ring[:1], strict=True):
-        (ay, ax), (by, bx) = (tuple(map(Fraction, c)) for c in (a, b))
-        on_line = (bx - ax) * (y - ay) == (by - ay) * (x - ax)
-        if on_line and min(ax, bx) <= x <= max(ax, bx) and min(ay, by) <= y <= max(ay, by):
-            return True
-        if (ay > y) != (by > y) and x < ax + (y - ay) * (bx - ax) / (by - ay):
-            odd = not odd
-    return odd
-
-
 @settings(deadline=None, derandomize=True)
 @given(CORNERS, st.tuples(GRID, GRID))
 def test_against_rational_arithmetic(ring: list[Point], p: Point) -> None:
-    assert Polygons([[tuple(ring)]]).contains(*p) is exact(ring, p)
+    assert Polygons([[tuple(ring)]]).contains(*p) is exactly_inside([ring], p)
 
 
 @settings(deadline=None, derandomize=True)
@@ -223,6 +210,7 @@ def test_points_of_other_suites(cases: list[dict[str, Any]]) -> None:
             continue
         lon, lat = (v * scale_of(case) for v in case["point"])
         inside = shape.contains(lat, lon)
+        assert FenceIndex([shape]).at(lat, lon) == ((0,) if inside else ())
         expected = {
             "inside": True,
             "inside_or_boundary": True,

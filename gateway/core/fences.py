@@ -1,16 +1,14 @@
-"""Which fences can matter to a position: boxes in a grid of several cell sizes, then the exact shape."""
+"""Which fences can matter to a position or a line, by the fence index."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from gateway.core.geometry import DEGREE_M, Box, Shape, near, shape_of
+from gateway.core.geometry import DEGREE_M, Box, Polygons, Shape, near, shape_of
+from gateway.core.index import FenceIndex
 from gateway.model import Fence, Point
 
-CELL_SIZES_DEG = tuple(360 / 2**k for k in (17, 14, 11, 8, 5, 2))
-"""From about 300 m up; a fence is entered at the finest size at which it covers few cells."""
-CELLS_MAX = 64
 FASTEST_MS = 200 / 3.6
 
 
@@ -32,22 +30,19 @@ class Place:
 
 
 class Fences:
-    """All fences of a map that have a place; results come in the order of the map."""
+    """All fences of a map that have a place; results come in the order of the map.
+
+    `index` holds their shapes by their number in that order.
+    """
 
     def __init__(self, fences: Iterable[Fence]) -> None:
-        self._places = {
-            fence.id: Place(i, fence, shape)
-            for i, fence in enumerate(fences)
-            if (shape := shape_of(fence)) is not None
-        }
-        levels: dict[float, dict[tuple[int, int], list[Place]]] = {}
-        for place in self._places.values():
-            size = next(
-                (s for s in CELL_SIZES_DEG if _cell_count(place.box, s) <= CELLS_MAX), CELL_SIZES_DEG[-1]
-            )
-            for cell in _cells(place.box, size):
-                levels.setdefault(size, {}).setdefault(cell, []).append(place)
-        self._levels = sorted(levels.items())
+        with_shape = [(fence, shape) for fence in fences if (shape := shape_of(fence)) is not None]
+        places = [Place(number, fence, shape) for number, (fence, shape) in enumerate(with_shape)]
+        self._in_order = places
+        self._places = {place.id: place for place in places}
+        self.index = FenceIndex([place.shape for place in places])
+        self._announcing = [place for place in places if place.reach_m > 0.0]
+        self._rings = FenceIndex([Polygons([[_corners(place.box)]]) for place in self._announcing])
 
     def __getitem__(self, fence: str) -> Place:
         return self._places[fence]
@@ -60,25 +55,22 @@ class Fences:
 
     def at(self, lat: float, lon: float) -> list[Place]:
         """Fences whose shape or approach may hold the position."""
-        found: list[Place] = []
-        for size, cells in self._levels:
-            places = cells.get((math.floor(lat / size), math.floor((lon + 180.0) % 360.0 / size)))
-            if places:
-                found += [p for p in places if p.reaches(lat, lon)]
-        return sorted(found, key=_order) if len(found) > 1 else found
+        return [place for place in self.along((lat, lon), (lat, lon)) if place.reaches(lat, lon)]
 
-    def along(self, start: Point, end: Point) -> Sequence[Place]:
-        """Fences whose shape may have a point of the line; a superset of those at its end."""
-        lon = near(start[1], end[1])
-        box = (min(start[0], end[0]), max(start[0], end[0]), min(lon, end[1]), max(lon, end[1]))
-        found = {
-            p.order: p for size, cells in self._levels for c in _cells(box, size) for p in cells.get(c, ())
-        }
-        return [found[i] for i in sorted(found)]
+    def along(self, start: Point, end: Point) -> list[Place]:
+        """Fences whose shape or approach may have a point of the line; a superset of those at its end."""
+        line = (*start, *end)
+        numbers: Sequence[int] = self.index.near_line(*line)
+        if self._announcing:
+            rings = (self._announcing[k].order for k in self._rings.near_line(*line))
+            numbers = sorted({*numbers, *rings})
+        return [self._in_order[k] for k in numbers]
 
 
-def _order(place: Place) -> int:
-    return place.order
+def _corners(box: Box) -> tuple[Point, ...]:
+    south, north, west, east = box
+    half = (west + east) / 2
+    return (south, west), (south, half), (south, east), (north, east), (north, half), (north, west)
 
 
 def _grown(box: Box, by_m: float) -> Box:
@@ -86,16 +78,3 @@ def _grown(box: Box, by_m: float) -> Box:
     high = by_m / DEGREE_M + 1e-9
     wide = high / max(math.cos(math.radians(max(abs(south), abs(north)))), 1e-6)
     return south - high, north + high, west - wide, east + wide
-
-
-def _cell_count(box: Box, size: float) -> float:
-    return ((box[1] - box[0]) / size + 1) * ((box[3] - box[2]) / size + 1)
-
-
-def _cells(box: Box, size: float) -> Iterator[tuple[int, int]]:
-    south, north, west, east = box
-    around = round(360 / size)
-    first, last = math.floor((west + 180.0) / size), math.floor((east + 180.0) / size)
-    for column in range(first, min(last, first + around - 1) + 1):
-        for row in range(math.floor(south / size), math.floor(north / size) + 1):
-            yield row, column % around

@@ -2,14 +2,17 @@
 
 Corners and positions are (latitude, longitude) in degrees WGS84, edges are straight in that plane. The border
 counts as inside, and a test that rounding could turn is repeated in rational numbers. Longitudes are taken
-within 180° of the shape's middle, so a shape may lie across the antimeridian, but not around a pole.
+within 180° of the shape's middle, so a shape may lie across the antimeridian, but not around a pole. Compiled
+where a compiler was at hand (geometry.pxd has the types); both forms give the same bits.
 """
 
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Protocol
 
 from gateway.model import Circle, Fence, Point, Ring
@@ -17,19 +20,22 @@ from gateway.model import Circle, Fence, Point, Ring
 EARTH_M = 6_371_008.8
 """Mean radius R1 of the Earth, IUGG."""
 DEGREE_M = math.radians(EARTH_M)
-ROUNDING = 3.4e-16
-"""Bound of the error of `turn`, relative to its two products (Shewchuk 1997, ccwerrboundA)."""
 
 Box = tuple[float, float, float, float]
 """South, north, west, east; east may pass 180°."""
 
 
 class Shape(Protocol):
-    box: Box
-    roomy_m: float
-    """About how deep inside the shape one can be."""
-    across_m: float
-    """About the longest way through."""
+    @property
+    def box(self) -> Box: ...
+
+    @property
+    def roomy_m(self) -> float:
+        """About how deep inside the shape one can be."""
+
+    @property
+    def across_m(self) -> float:
+        """About the longest way through."""
 
     def contains(self, lat: float, lon: float) -> bool: ...
 
@@ -57,152 +63,227 @@ def near(lon: float, middle: float) -> float:
 
 def distance_m(a: Point, b: Point) -> float:
     """Great-circle distance (haversine)."""
-    lat1, lat2 = math.radians(a[0]), math.radians(b[0])
-    h = math.sin((lat2 - lat1) / 2) ** 2
-    h += math.cos(lat1) * math.cos(lat2) * math.sin(math.radians(b[1] - a[1]) / 2) ** 2
-    return 2 * EARTH_M * math.asin(min(1.0, math.sqrt(h)))
+    return arc_m(a[0], a[1], b[0], b[1])
 
 
-def turn(a: Point, b: Point, p: Point) -> float:
-    """Positive, zero or negative: p lies right of, on or left of the line from a to b; the sign is exact."""
-    left = (b[1] - a[1]) * (p[0] - a[0])
-    right = (b[0] - a[0]) * (p[1] - a[1])
-    turned = right - left
-    if abs(turned) > ROUNDING * (abs(left) + abs(right)):
-        return turned
-    (ay, ax), (by, bx), (py, px) = (tuple(map(Fraction, q)) for q in (a, b, p))
-    exact = (by - ay) * (px - ax) - (bx - ax) * (py - ay)
-    return (exact > 0) - (exact < 0)
+def arc_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
+    """Great-circle distance (haversine)."""
+    phi1, phi2 = math.radians(lat1), math.radians(lat2)
+    across, along = math.sin((phi2 - phi1) / 2), math.sin(math.radians(lon2 - lon1) / 2)
+    h = across * across + math.cos(phi1) * math.cos(phi2) * (along * along)
+    return 2 * 6_371_008.8 * math.asin(min(1.0, math.sqrt(h)))
+
+
+def side(ay: float, ax: float, by: float, bx: float, y: float, x: float) -> int:
+    """The sign of (b - a) x (p - a), exact: -1 where the line from a to b, going up, has p on its right.
+
+    The bound is Shewchuk's ccwerrboundA (1997), a little more, and products may underflow.
+    """
+    one, other = (bx - ax) * (y - ay), (x - ax) * (by - ay)
+    turned = one - other
+    bound = 3.4e-16 * (abs(one) + abs(other)) + 1e-290
+    if turned > bound:
+        return 1
+    if turned < -bound:
+        return -1
+    if (bx == ax or y == ay) and (x == ax or by == ay):
+        return 0
+    return _exact_side(ay, ax, by, bx, y, x)
+
+
+def _exact_side(ay: float, ax: float, by: float, bx: float, y: float, x: float) -> int:
+    fay, fax = Fraction(ay), Fraction(ax)
+    one = (Fraction(bx) - fax) * (Fraction(y) - fay)
+    other = (Fraction(x) - fax) * (Fraction(by) - fay)
+    return (one > other) - (one < other)
 
 
 class Disc:
     """A native circle; its radius runs along great circles."""
 
     def __init__(self, circle: Circle) -> None:
-        self._middle = (circle.lat_deg, circle.lon_deg)
-        self._radius_m = circle.radius_m
-        self._shrink = math.cos(math.radians(circle.lat_deg))
+        self.lat, self.lon, self.radius_m = circle.lat_deg, circle.lon_deg, circle.radius_m
+        self.shrink = math.cos(math.radians(circle.lat_deg))
         self.roomy_m, self.across_m = circle.radius_m, 2 * circle.radius_m
         high = circle.radius_m / DEGREE_M
-        reach = math.sin(math.radians(min(high, 90.0))) / max(self._shrink, 1e-9)
+        reach = math.sin(math.radians(min(high, 90.0))) / max(self.shrink, 1e-9)
         wide = math.degrees(math.asin(reach)) if reach < 1.0 else 180.0
-        lat, lon = self._middle
-        self.box: Box = (lat - high, lat + high, lon - wide, lon + wide)
+        self.box = (self.lat - high, self.lat + high, self.lon - wide, self.lon + wide)
 
     def contains(self, lat: float, lon: float) -> bool:
-        return distance_m(self._middle, (lat, lon)) <= self._radius_m
+        return arc_m(self.lat, self.lon, lat, lon) <= self.radius_m
 
     def depth_m(self, lat: float, lon: float) -> float:
-        return self._radius_m - distance_m(self._middle, (lat, lon))
+        return self.radius_m - arc_m(self.lat, self.lon, lat, lon)
 
     def crosses(self, start: Point, end: Point) -> bool:
-        if self.contains(*start) or self.contains(*end):
+        if self.contains(start[0], start[1]) or self.contains(end[0], end[1]):
             return True
-        here = [
-            ((lon - self._middle[1]) * self._shrink, lat - self._middle[0])
-            for lat, lon in ((lat, near(lon, self._middle[1])) for lat, lon in (start, end))
-        ]
-        return _from_origin(*here) * DEGREE_M <= self._radius_m
+        return math.sqrt(self._square(start, end)) * DEGREE_M <= self.radius_m
 
-
-class Polygons:
-    """One polygon or more, each with holes; together they are their union. At least one corner."""
-
-    def __init__(self, polygons: Sequence[Sequence[Ring]]) -> None:
-        middle = next(ring[0][1] for rings in polygons for ring in rings if ring)
-        unwrapped = ([_unwrapped(ring, middle) for ring in rings if ring] for rings in polygons)
-        self._polygons = [rings for rings in unwrapped if rings]
-        corners = [corner for rings in self._polygons for ring in rings for corner in ring]
-        lats, lons = [c[0] for c in corners], [c[1] for c in corners]
-        self.box: Box = (min(lats), max(lats), min(lons), max(lons))
-        self._middle_lon = (self.box[2] + self.box[3]) / 2
-        shrink = math.cos(math.radians((self.box[0] + self.box[1]) / 2))
-        self.across_m = DEGREE_M * math.hypot(self.box[1] - self.box[0], (self.box[3] - self.box[2]) * shrink)
-        self.roomy_m = max(_roominess_m(rings[0], shrink) for rings in self._polygons)
-
-    def contains(self, lat: float, lon: float) -> bool:
-        p = (lat, near(lon, self._middle_lon))
-        south, north, west, east = self.box
-        if not (south <= lat <= north and west <= p[1] <= east):
-            return False
-        return any(_within(rings, p) for rings in self._polygons)
-
-    def depth_m(self, lat: float, lon: float) -> float:
-        lon = near(lon, self._middle_lon)
-        shrink = math.cos(math.radians(lat))
-        nearest = math.inf
-        for rings in self._polygons:
-            for ring in rings:
-                here = [((x - lon) * shrink, y - lat) for y, x in ring]
-                nearest = min(nearest, *map(_from_origin, here[-1:] + here[:-1], here))
-        return nearest * DEGREE_M if self.contains(lat, lon) else -nearest * DEGREE_M
-
-    def crosses(self, start: Point, end: Point) -> bool:
-        if self.contains(*start) or self.contains(*end):
-            return True
-        a = (start[0], near(start[1], self._middle_lon))
-        b = (end[0], near(end[1], a[1]))
-        return any(
-            _touch(a, b, c, d)
-            for rings in self._polygons
-            for ring in rings
-            for c, d in zip(ring[-1:] + ring[:-1], ring, strict=True)
+    def _square(self, start: Point, end: Point) -> float:
+        """Of the distance in degrees of latitude between the middle and the line, in the plane."""
+        return from_origin(
+            start[0] - self.lat,
+            (near(start[1], self.lon) - self.lon) * self.shrink,
+            end[0] - self.lat,
+            (near(end[1], self.lon) - self.lon) * self.shrink,
         )
 
 
-def _unwrapped(ring: Ring, middle: float) -> list[Point]:
-    """Corners whose longitudes follow one another by less than 180°."""
-    corners: list[Point] = []
-    for lat, lon in ring:
-        middle = near(lon, middle)
-        corners.append((lat, middle))
-    return corners
+class Polygons:
+    """One polygon or more, each with holes; together they are their union. At least one corner.
+
+    `corners` holds latitude and longitude in turn, ring after ring, each ring closed; longitudes follow one
+    another by less than 180°. `rings` has the number of each ring's first corner and the end, `parts` the
+    number of each polygon's first ring and the end.
+    """
+
+    def __init__(self, polygons: Sequence[Sequence[Ring]]) -> None:
+        count = sum(len(ring) + 1 for polygon in polygons for ring in polygon)
+        corners = array("d", bytes(16 * count))
+        self.rings, self.parts = array("i", [0]), array("i", [0])
+        middle, end = math.nan, 0
+        for polygon in polygons:
+            begin = end
+            for ring in polygon:
+                if ring:
+                    middle = near(ring[0][1], middle)
+                    end = unwrap(ring, middle, corners, end)
+                    self.rings.append(end)
+            if end > begin:
+                self.parts.append(len(self.rings) - 1)
+        self.corners = corners[: 2 * end]
+        self.box = box_of(self.corners, 0, end)
+        self.middle_lon = (self.box[2] + self.box[3]) / 2
+        shrink = math.cos(math.radians((self.box[0] + self.box[1]) / 2))
+        high, wide = self.box[1] - self.box[0], (self.box[3] - self.box[2]) * shrink
+        self.across_m = DEGREE_M * math.sqrt(high * high + wide * wide)
+        self.roomy_m = 0.0
+        for first, _ in pairwise(self.parts):
+            roomy = roominess(self.corners, self.rings[first], self.rings[first + 1], shrink)
+            self.roomy_m = max(self.roomy_m, DEGREE_M * roomy)
+
+    def contains(self, lat: float, lon: float) -> bool:
+        x = near(lon, self.middle_lon)
+        south, north, west, east = self.box
+        if not (south <= lat <= north and west <= x <= east):
+            return False
+        return covers(self.corners, self.rings, self.parts, lat, x)
+
+    def depth_m(self, lat: float, lon: float) -> float:
+        x = near(lon, self.middle_lon)
+        shrink = math.cos(math.radians(lat))
+        away_m = math.sqrt(square_to_border(self.corners, self.rings, lat, x, shrink)) * DEGREE_M
+        return away_m if self.contains(lat, lon) else -away_m
+
+    def crosses(self, start: Point, end: Point) -> bool:
+        if self.contains(start[0], start[1]) or self.contains(end[0], end[1]):
+            return True
+        x = near(start[1], self.middle_lon)
+        return touches_border(self.corners, self.rings, start[0], x, end[0], near(end[1], x))
 
 
-def _roominess_m(ring: list[Point], shrink: float) -> float:
-    """Twice the area by the circumference: the radius of a disc, half the width of a square or a strip."""
+def unwrap(ring: Ring, lon: float, corners: array[float], end: int) -> int:
+    """Write the ring, closed, from corner `end` on, its first longitude as given; where it ends."""
+    begin = 2 * end
+    for corner in ring:
+        lon = near(corner[1], lon)
+        corners[2 * end], corners[2 * end + 1] = corner[0], lon
+        end += 1
+    last = 2 * end - 2
+    if last == begin or corners[last] != corners[begin] or corners[last + 1] != corners[begin + 1]:
+        corners[2 * end], corners[2 * end + 1] = corners[begin], corners[begin + 1]
+        end += 1
+    return end
+
+
+def box_of(corners: array[float], first: int, end: int) -> Box:
+    """Of the corners from `first` to before `end`."""
+    south = north = corners[2 * first]
+    west = east = corners[2 * first + 1]
+    for v in range(2 * first, 2 * end, 2):
+        south, north = min(south, corners[v]), max(north, corners[v])
+        west, east = min(west, corners[v + 1]), max(east, corners[v + 1])
+    return south, north, west, east
+
+
+def roominess(corners: array[float], first: int, end: int, shrink: float) -> float:
+    """Twice a ring's area by its length, in degrees of latitude: a disc's radius, half a strip's width."""
     area = length = 0.0
-    lat0, lon0 = ring[0]
-    for (y1, x1), (y2, x2) in zip(ring[-1:] + ring[:-1], ring, strict=True):
-        area += (x1 - lon0) * (y2 - lat0) - (x2 - lon0) * (y1 - lat0)
-        length += math.hypot(y2 - y1, (x2 - x1) * shrink)
-    return DEGREE_M * abs(area) * shrink / length if length else 0.0
+    lat0, lon0 = corners[2 * first], corners[2 * first + 1]
+    for v in range(2 * first, 2 * end - 2, 2):
+        dy, dx = corners[v + 2] - corners[v], corners[v + 3] - corners[v + 1]
+        area += (corners[v + 1] - lon0) * dy - dx * (corners[v] - lat0)
+        length += math.sqrt(dy * dy + dx * dx * shrink * shrink)
+    return abs(area) * shrink / length if length else 0.0
 
 
-def _within(rings: Sequence[Sequence[Point]], p: Point) -> bool:
-    """Crossing number over all rings of one polygon; true on any of its borders."""
-    odd = False
-    y, x = p
-    for ring in rings:
-        a = ring[-1]
-        for b in ring:
-            if (a[0] > y) != (b[0] > y):
-                side = turn(a, b, p)
-                if side == 0:
-                    return True
-                odd ^= (side > 0) != (b[0] > a[0])
-            elif a[0] == y and (a[1] == x or (b[0] == y and min(a[1], b[1]) <= x <= max(a[1], b[1]))):
+def covers(corners: array[float], rings: array[int], parts: array[int], y: float, x: float) -> bool:
+    """Some polygon has the position inside by the crossing number over all its rings, or on a border."""
+    for part in range(len(parts) - 1):
+        found = 0
+        for ring in range(parts[part], parts[part + 1]):
+            found ^= passes(corners, rings[ring], rings[ring + 1] - 1, y, x)
+            if found > 1:
                 return True
-            a = b
+        if found:
+            return True
+    return False
+
+
+def passes(corners: array[float], first: int, end: int, y: float, x: float) -> int:
+    """How many of these edges lie west of the position, at its latitude, modulo 2; 2 if it is on one.
+
+    An edge's lower end does not belong to it here, so that two edges that meet count once.
+    """
+    odd = 0
+    for v in range(2 * first, 2 * end, 2):
+        ay, by = corners[v], corners[v + 2]
+        if (ay < y) != (by < y):
+            turned = side(ay, corners[v + 1], by, corners[v + 3], y, x)
+            if turned == 0:
+                return 2
+            odd ^= (turned < 0) == (ay < y)
+        elif ay == y and (corners[v + 1] == x or (by == y and (corners[v + 1] < x) != (corners[v + 3] < x))):
+            return 2
     return odd
 
 
-def _touch(a: Point, b: Point, c: Point, d: Point) -> bool:
-    """The closed segments ab and cd have a point in common."""
-    if (
-        max(a[0], b[0]) < min(c[0], d[0])
-        or max(c[0], d[0]) < min(a[0], b[0])
-        or max(a[1], b[1]) < min(c[1], d[1])
-        or max(c[1], d[1]) < min(a[1], b[1])
-    ):
-        return False
-    return turn(a, b, c) * turn(a, b, d) <= 0 and turn(c, d, a) * turn(c, d, b) <= 0
+def square_to_border(corners: array[float], rings: array[int], y: float, x: float, shrink: float) -> float:
+    """Square of the distance to the nearest border, in degrees of latitude."""
+    nearest = math.inf
+    for ring in range(len(rings) - 1):
+        for v in range(2 * rings[ring], 2 * rings[ring + 1] - 2, 2):
+            ay, by = corners[v] - y, corners[v + 2] - y
+            ax, bx = (corners[v + 1] - x) * shrink, (corners[v + 3] - x) * shrink
+            nearest = min(nearest, from_origin(ay, ax, by, bx))
+    return nearest
 
 
-def _from_origin(a: Point, b: Point) -> float:
-    """Distance of the segment ab from the origin of a plane."""
-    dx, dy = b[0] - a[0], b[1] - a[1]
+def touches_border(
+    corners: array[float], rings: array[int], ay: float, ax: float, by: float, bx: float
+) -> bool:
+    """The closed segment ab has a point in common with some edge."""
+    for ring in range(len(rings) - 1):
+        for v in range(2 * rings[ring], 2 * rings[ring + 1] - 2, 2):
+            cy, cx, dy, dx = corners[v], corners[v + 1], corners[v + 2], corners[v + 3]
+            if max(cy, dy) < min(ay, by) or max(ay, by) < min(cy, dy):
+                continue
+            if max(cx, dx) < min(ax, bx) or max(ax, bx) < min(cx, dx):
+                continue
+            if side(ay, ax, by, bx, cy, cx) * side(ay, ax, by, bx, dy, dx) > 0:
+                continue
+            if side(cy, cx, dy, dx, ay, ax) * side(cy, cx, dy, dx, by, bx) <= 0:
+                return True
+    return False
+
+
+def from_origin(ay: float, ax: float, by: float, bx: float) -> float:
+    """Square of the distance of the segment ab from the origin of a plane."""
+    dy, dx = by - ay, bx - ax
     square = dx * dx + dy * dy
-    along = -(a[0] * dx + a[1] * dy) / square if square else 0.0
+    along = -(ax * dx + ay * dy) / square if square else 0.0
     along = 0.0 if along < 0.0 else min(along, 1.0)
-    return math.hypot(a[0] + along * dx, a[1] + along * dy)
+    y, x = ay + along * dy, ax + along * dx
+    return y * y + x * x

@@ -1,0 +1,64 @@
+# The types that Cython compiles index.py with.
+cimport cython
+from gateway.core.geometry cimport arc_m, near, passes
+from gateway.core.raster cimport touches
+
+cdef int CIRCLE, BLOCK, FOUND
+cdef bint COMPILED
+cdef double METRES, FLAT_RADIUS_M, FLAT_LAT, FLAT_ERROR
+
+@cython.final
+cdef class FenceIndex:
+    cdef const double[::1] _corners, _circles
+    cdef const int[::1] _cells, _records
+    cdef int[::1] _hits, _next, _who, _again, _chain, _found, _work
+    cdef double[::1] _fraction
+    cdef Py_ssize_t _read
+    cdef double _south, _west, _east, _per_lat, _per_lon, _fine
+    cdef Py_ssize_t _columns, _rows
+    cdef bint _around
+    cdef readonly Py_ssize_t nbytes
+
+    @cython.locals(count=Py_ssize_t, k=Py_ssize_t)
+    cpdef tuple at(self, double lat, double lon)
+    @cython.locals(sifting=bint, first=Py_ssize_t, end=Py_ssize_t, room=Py_ssize_t, used=Py_ssize_t, fix=Py_ssize_t, count=Py_ssize_t, k=Py_ssize_t, of="int[::1]", to="int[::1]")
+    cdef _pairs(self, const double[:] lats, const double[:] lons)
+    @cython.locals(active=Py_ssize_t, work=Py_ssize_t, kept=Py_ssize_t, k=Py_ssize_t, at=Py_ssize_t,
+                   gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t, read=Py_ssize_t, fix=Py_ssize_t)
+    cdef void _sift(self, const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end) except *
+    @cython.locals(found=int, k=Py_ssize_t, i=Py_ssize_t, fix=Py_ssize_t, at=Py_ssize_t)
+    cdef void _evaluate(self, Py_ssize_t work, const double[:] lats, const double[:] lons, Py_ssize_t first) except *
+    @cython.locals(count=Py_ssize_t, link=Py_ssize_t)
+    cdef Py_ssize_t _take(self, Py_ssize_t fix)
+    @cython.locals(kept=Py_ssize_t, k=Py_ssize_t)
+    cdef Py_ssize_t _compact(self, Py_ssize_t count)
+    @cython.locals(active=Py_ssize_t, k=Py_ssize_t, lat=double, lon=double, gx=double, gy=double,
+                   column=Py_ssize_t, row=Py_ssize_t)
+    cdef Py_ssize_t _start(self, const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end) except -1
+    cpdef list near_line(self, double lat1, double lon1, double lat2, double lon2)
+    @cython.locals(count=Py_ssize_t)
+    cdef Py_ssize_t _search(self, double lat, double lon) except -1
+    @cython.locals(
+        gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t
+    )
+    cdef Py_ssize_t _collect(self, double y, double x, Py_ssize_t count) except -1
+    @cython.locals(entries=Py_ssize_t, fence=int, second=int, held=bint, _=Py_ssize_t)
+    cdef Py_ssize_t _collect_cell(self, Py_ssize_t at, double y, double x, Py_ssize_t count) except -1
+    @cython.locals(
+        odd=int, _=Py_ssize_t, beside=Py_ssize_t, code=int, v=Py_ssize_t, qy=cython.longlong, qx=cython.longlong,
+        ay=cython.longlong, by=cython.longlong, ax=cython.longlong, bx=cython.longlong, turned=cython.longlong, bound=cython.longlong,
+    )
+    cdef int _in_runs(self, Py_ssize_t at, int second, double y, double x) except -1
+    @cython.locals(odd=int, _=Py_ssize_t, start=Py_ssize_t, code=int, last=Py_ssize_t, found=int)
+    cdef int _in_corners(self, Py_ssize_t at, int second, double y, double x) except -1
+    @cython.locals(
+        lat=double, lon=double, radius_m=double, shrink=double, north=double, east=double, square=double, full=double
+    )
+    cdef int _in_circle(self, Py_ssize_t circle, double y, double x) except -1
+    @cython.locals(fence=int, i=Py_ssize_t, k=Py_ssize_t, kept=Py_ssize_t)
+    cdef Py_ssize_t _in_order(self, Py_ssize_t count)
+    @cython.locals(ay=double, by=double, ax=double, bx=double, first=double, last=double, row=Py_ssize_t,
+                   west=double, east=double, at=Py_ssize_t, column=Py_ssize_t)
+    cdef _along(self, double lat1, double lon1, double lat2, double lon2, set found)
+    @cython.locals(divided=Py_ssize_t, cells=Py_ssize_t, entries=Py_ssize_t, second=int, _=Py_ssize_t, k=Py_ssize_t, y=double, x=double)
+    cdef _gather(self, Py_ssize_t at, double ay, double ax, double by, double bx, set found)
