@@ -37,10 +37,10 @@ TURN_FIXES = 5
 UNKNOWN_SPEED_S = 45.0
 LENGTHS_TO_CONFIRM = 3.0
 """At any speed: a way so many times as long as the fence is not a way through."""
-TURNED_ODDS, STRAIGHT_ODDS, LEAST_ODDS, MOST_ODDS = 0.15, 2.4, 0.15, 4.0
+TURNED_ODDS, STRAIGHT_ODDS, LEAST_ODDS, MOST_ODDS = 0.15, 2.9, 0.15, 4.0
 """Logarithms of the odds of being inside: needed after a turn, needed without, needed after any stand, and
 the most that a fix can tell."""
-STAND_S, STAND_ODDS_S = 12.0, 30.0
+STAND_S, STAND_ODDS_S = 20.0, 30.0
 """Beyond the first, standing so long makes up for one unit of them."""
 COUNTED_GAP_S = 60.0
 """Between two fixes inside at most so much time counts."""
