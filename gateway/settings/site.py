@@ -16,6 +16,8 @@ from gateway.settings.sections import Name, Number, Positive, Section, Words
 from gateway.settings.timezones import Timezone
 
 RECEIVER_HEIGHT_M: Final = 2.4
+OUTSIDE_AFTER_S: Final = 5.0
+"""Where the map gives no `leave_after`: evidence of being elsewhere is worth more than silence."""
 DWELL_S: Final[dict[str, tuple[float, ...]]] = {
     "shelf": (20.0,),
     "aisle": (),
@@ -186,6 +188,7 @@ def _zone(zone: Zone, floor: str) -> model.Zone:
         at=(zone.at[0], zone.at[1]) if zone.at else None,
         dwell_s=DWELL_S[zone.kind] if zone.dwell is None else zone.dwell,
         leave_after_s=zone.leave_after,
+        outside_after_s=None if "leave_after" in zone.model_fields_set else OUTSIDE_AFTER_S,
         part_of=zone.part_of,
     )
 
