@@ -178,6 +178,8 @@ class Calibration(Struct, frozen=True):
 
     links: tuple[str, ...]
     spots: tuple[Spot, ...]
+    outside_evidence: float = 0.0
+    """Per step in favour of places outside that were predicted and not walked."""
     map_digest: str = ""
     """`map_digest` of the map that was walked (gateway.settings.calibration)."""
 

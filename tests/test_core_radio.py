@@ -36,7 +36,7 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
             "13 left dairy (move)",
             "13 left eggs (move)",
             "13 entered bread",
-            "22 dwelled bread",
+            "23 dwelled bread",
             "37.75 left bread (silence)",
         ],
     ),

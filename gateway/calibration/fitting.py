@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gateway.calibration.clusters import partition
 from gateway.calibration.loudness import offsets_db
+from gateway.calibration.margin import outside_evidence
 from gateway.calibration.path import Cluster, Path, cluster, fit_path, way
 from gateway.calibration.walk import Sample
 from gateway.core.cells import cells, leaves, unzoned
@@ -77,7 +78,7 @@ def fit(walk: Sequence[Sample], site: SiteMap, links: Sequence[str]) -> Fitted:
     spots += ground.outside(sd_db)
     walked = tuple(_walked(field, spots) for field in inside)
     return Fitted(
-        Calibration(tuple(links), tuple(spots)),
+        Calibration(tuple(links), tuple(spots), outside_evidence([r for f in inside for r in f.rows], spots)),
         ground.path,
         walked,
         tuple(zone for zone in leaf if zone not in {f.zone for f in inside}),

@@ -39,7 +39,7 @@ def offsets_db(walk: Sequence[Sample]) -> dict[str, float]:
         for device in free:
             offsets[device] = _against_others(device, sums, offsets)
     if len(free) == len(sums):
-        reference = offsets[max(free, key=lambda device: (seconds[device], device))]
+        reference = offsets[min(free, key=lambda device: (-seconds[device], device))]
         offsets = {device: db - reference for device, db in offsets.items()}
     return offsets
 

@@ -20,8 +20,6 @@ LAMBDA, LAMBDA_MISS = 0.6, 0.2
 """Neighbouring seconds are not independent: their evidence counts only so much."""
 LAMBDA_MAP, LAMBDA_MISS_MAP = 0.8, 0.1
 """Without calibration; there the spread of the links says how little is known."""
-OUTSIDE_EVIDENCE = 1.0
-"""Per step, with calibration: where nobody walked, no model fits as well as a walked one fits its own."""
 CLIP = 8.0
 OFFSET_SD_DB = {"phone": 10.0, "store_tag": 0.0}
 """Spread of what a device adds to all its links alike; two phones of one data set (UJI BLE RSS) differ by
@@ -70,8 +68,9 @@ class BeliefFilter:
         self._mu_dbm = [[m.mu_dbm for m, _ in row] for row in spots]
         self._weight = [[1 / sd**2 for _, sd in row] for row in spots]
         self._log_miss = [[math.log(1 - m.p_hear) for m, _ in row] for row in spots]
-        bonus = OUTSIDE_EVIDENCE if radio_map.calibrated else 0.0
-        self._bonus = [bonus if spot.zone == OUTSIDE else 0.0 for spot in radio_map.spots]
+        favour = radio_map.outside_evidence
+        self._bonus = [favour if spot.zone == OUTSIDE else 0.0 for spot in radio_map.spots]
+        self._bonus[-1] = 0.0  # far outside is weak everywhere: a model of its own
         self._log_heard = [
             [
                 self._miss * (math.log(m.p_hear) - math.log(1 - m.p_hear)) - self._lambda * math.log(sd)

@@ -32,7 +32,7 @@ TO_OUTSIDE = 0.05
 
 
 class RadioMap(Struct, frozen=True):
-    """`zones` end with `OUTSIDE`; every zone has a spot or more."""
+    """`zones` end with `OUTSIDE`; every zone has a spot or more, the last spot is far outside."""
 
     zones: tuple[str, ...]
     links: tuple[str, ...]
@@ -41,6 +41,7 @@ class RadioMap(Struct, frozen=True):
     """See `cells.moves`."""
     calibrated: bool = False
     """False: not even the transmit power of the store's own tags is known."""
+    outside_evidence: float = 0.0
 
 
 def path_loss_db(distance_m: float, floors_apart: int = 0) -> float:
@@ -83,7 +84,8 @@ def radio_map(site: SiteMap) -> RadioMap:
     spots.append(far_outside([spot.links for spot in spots if spot.zone != OUTSIDE]))
     zones = (*dict.fromkeys(spot.zone for spot in spots if spot.zone != OUTSIDE), OUTSIDE)
     ways = moves(zones, {c.zone: c for c in known}, gap_m, reach=REACH, least=REACH_LEAST, outside=TO_OUTSIDE)
-    return RadioMap(zones, links, tuple(spots), ways, calibrated)
+    favour = learned.outside_evidence if learned is not None else 0.0
+    return RadioMap(zones, links, tuple(spots), ways, calibrated, favour)
 
 
 def far_outside(rows: Sequence[tuple[LinkModel, ...]]) -> Spot:

@@ -49,6 +49,8 @@ class About(Section):
     """When the walk ended, ISO 8601."""
     devices: tuple[Words, ...]
     device_class: Literal["phone", "store_tag"]
+    outside_evidence: Annotated[float, Field(strict=True, ge=0, le=10)] = 0.0
+    """Per step in favour of places where nobody walked."""
     map: Words
     """Digest of the map that was walked."""
 
@@ -117,7 +119,7 @@ def _unknown_links(document: Document, file: CalibrationFile, site: SiteMap) -> 
 def _model(file: CalibrationFile) -> Calibration:
     spots = [_spot(zone.id, numbers) for zone in file.zones for numbers in zone.spots]
     spots += [_spot(_OUTSIDE, numbers) for numbers in file.outside]
-    return Calibration(file.links, tuple(spots), file.calibration.map)
+    return Calibration(file.links, tuple(spots), file.calibration.outside_evidence, file.calibration.map)
 
 
 def _spot(zone: str, numbers: Numbers) -> Spot:
@@ -144,7 +146,7 @@ def text(
     root: Any = yaml.load(HEADING + "calibration: {}\n" if before is None else before)
     about = root.get("calibration")
     new = {"walked": walked.isoformat(), "devices": _flow(yaml, devices), "device_class": device_class,
-           "map": calibration.map_digest}  # fmt: skip
+           "outside_evidence": calibration.outside_evidence, "map": calibration.map_digest}  # fmt: skip
     if before is None or not isinstance(about, dict):
         root["calibration"] = about = yaml.map()
     about.update(new)
@@ -160,11 +162,23 @@ def text(
             entry = yaml.map(id=zone)
             zones.append(entry)
         entry["seconds"] = n
-        entry["spots"] = [_numbers(yaml, spot) for spot in calibration.spots if spot.zone == zone]
-    root["outside"] = [_numbers(yaml, spot) for spot in calibration.spots if spot.zone == _OUTSIDE]
+        _replace(entry, "spots", _rows(yaml, calibration, zone))
+    _replace(root, "outside", _rows(yaml, calibration, _OUTSIDE))
     out = io.StringIO()
     yaml.dump(root, out)
     return out.getvalue()
+
+
+def _rows(yaml: YAML, calibration: Calibration, zone: str) -> Any:
+    return yaml.seq([_numbers(yaml, spot) for spot in calibration.spots if spot.zone == zone])
+
+
+def _replace(entry: Any, key: str, spots: Any) -> None:
+    """A comment above the next zone hangs on the end of the spots before it: it stays there."""
+    old = entry.get(key)
+    entry[key] = spots
+    if getattr(old, "ca", None) is not None and old.ca.end:
+        spots.ca.end = old.ca.end
 
 
 def _numbers(yaml: YAML, spot: Spot) -> Any:
