@@ -28,7 +28,10 @@ def command_reference() -> str:
 
 
 def _verbs(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
-    context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+    names = main.context_settings["help_option_names"]  # whatever a parse has cached before
+    context = click.Context(
+        command, info_name=path, terminal_width=100, max_content_width=100, help_option_names=names
+    )
     if isinstance(command, click.Group):
         for name in sorted(command.commands):
             yield from _verbs(command.commands[name], f"{path} {name}")

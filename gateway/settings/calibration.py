@@ -176,9 +176,13 @@ def _rows(yaml: YAML, calibration: Calibration, zone: str) -> Any:
 def _replace(entry: Any, key: str, spots: Any) -> None:
     """A comment above the next zone hangs on the end of the spots before it: it stays there."""
     old = entry.get(key)
-    entry[key] = spots
-    if getattr(old, "ca", None) is not None and old.ca.end:
-        spots.ca.end = old.ca.end
+    if not old:
+        entry[key] = spots
+        return
+    while old:
+        del old[-1]
+    for spot in spots:
+        old.append(spot)
 
 
 def _numbers(yaml: YAML, spot: Spot) -> Any:
