@@ -121,9 +121,14 @@ def check(directory: Path) -> None:
     Example: gateway check config/store
     """
     from gateway import assembly
+    from gateway.settings.calibration import map_changed
 
     found = assembly.read_configuration(directory)
     site = found.site
+    if map_changed(site):
+        click.echo(
+            f"{directory}: the map has changed since calibration.yaml was walked; walk again", err=True
+        )
     click.echo(
         f"{directory}: fine. {len(site.zones)} zones, {len(site.receivers)} receivers, "
         f"{len(site.beacons)} beacons, {len(site.fences)} fences, "
@@ -198,6 +203,23 @@ def replay(recording: Path, directory: Path | None, **options: Any) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     session.replay(recording, directory, wanted)
+
+
+@main.command("calibrate")
+@click.option("--recording", type=ReadableFile, required=True, help="A walk, with labels.")
+@click.option("--config", "directory", type=Directory, required=True, help="Directory of the map.")
+@click.option("--device-class", type=click.Choice(["phone", "store_tag"]), help="Instead of the map's.")
+@click.option("--write", is_flag=True, help="Write calibration.yaml beside the map.")
+@_problems_exit(EXIT_PROBLEMS)
+def calibrate_verb(recording: Path, directory: Path, device_class: str | None, write: bool) -> None:
+    """Learn from a labelled recording what each zone sounds like, and say how well zones are told apart.
+
+    Recordings only, there is no guided walk yet: label one of somebody who stands a minute in each zone.
+    Example: gateway calibrate --recording walk.jsonl --config /etc/gateway --write
+    """
+    from gateway.verbs import calibrate as session
+
+    session.calibrate(recording, directory, device_class, write=write, say=click.echo)
 
 
 @main.group()

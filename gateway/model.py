@@ -72,6 +72,14 @@ class ClockStep(Struct, frozen=True, gc=False):
     step_s: float
 
 
+class Label(Struct, frozen=True, gc=False):
+    """Somebody says that the device stands in `zone` (None: in none) until its next label; no signal."""
+
+    t_s: float
+    device: str
+    zone: str | None
+
+
 Signal = Sighting | Message | ReceiverState | ConsentSignal | ClockStep
 
 
@@ -146,6 +154,34 @@ class Anchor(Struct, frozen=True):
     tx_power_dbm: float | None = None
 
 
+class LinkModel(Struct, frozen=True):
+    """One radio link as it is seen from one spot."""
+
+    mu_dbm: float
+    sd_db: float
+    p_hear: float
+    """Probability that the link is heard at all within `fresh` (DESIGN §5.1)."""
+
+
+class Spot(Struct, frozen=True):
+    """A part of a zone that sounds alike; empty `zone`: a place outside all of them."""
+
+    zone: str
+    links: tuple[LinkModel, ...]
+    """In the order of `Calibration.links`."""
+
+
+class Calibration(Struct, frozen=True):
+    """What a walk has learned; while there is one, zones that were not walked are not believed."""
+
+    links: tuple[str, ...]
+    spots: tuple[Spot, ...]
+    outside_evidence: float = 0.0
+    """Per step in favour of places outside that were predicted and not walked."""
+    map_digest: str = ""
+    """`map_digest` of the map that was walked (gateway.settings.calibration)."""
+
+
 class Circle(Struct, frozen=True):
     lat_deg: float
     lon_deg: float
@@ -186,6 +222,7 @@ class SiteMap(Struct, frozen=True):
     receivers: tuple[Anchor, ...] = ()
     beacons: tuple[Anchor, ...] = ()
     fences: tuple[Fence, ...] = ()
+    calibration: Calibration | None = None
 
 
 # --- presence ---

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.errors import RecordingError
-from gateway.model import ClockStep, ConsentSignal, Message, ReceiverState, Sighting, Signal
+from gateway.model import ClockStep, ConsentSignal, Label, Message, ReceiverState, Sighting, Signal
 
 MAX_LINE_BYTES = 1 << 20
 
@@ -68,6 +68,11 @@ def read(path: Path) -> Iterator[Signal]:
 
     RecordingError names file and line of the first line that cannot be read.
     """
+    return (entry for entry in read_labelled(path) if not isinstance(entry, Label))
+
+
+def read_labelled(path: Path) -> Iterator[Signal | Label]:
+    """Signals and labels, in the order of the file; otherwise as `read`."""
     with _open(path) as file:
         number = 0
         while line := _next_line(path, file):
@@ -77,11 +82,11 @@ def read(path: Path) -> Iterator[Signal]:
             if not line.strip():
                 continue
             try:
-                signal = parse(line)
+                entry = _entry(line)
             except ValueError as error:
                 raise RecordingError(f"{path.name}:{number}: {error}") from None
-            if signal is not None:
-                yield signal
+            if entry is not None:
+                yield entry
 
 
 def _open(path: Path) -> io.BufferedIOBase:
@@ -100,6 +105,11 @@ def _next_line(path: Path, file: io.BufferedIOBase) -> bytes:
 
 def parse(line: bytes) -> Signal | None:
     """One line; None for a label or a driver. ValueError says what is wrong with it."""
+    entry = _entry(line)
+    return None if isinstance(entry, Label) else entry
+
+
+def _entry(line: bytes) -> Signal | Label | None:
     try:
         entry = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -119,7 +129,9 @@ def parse(line: bytes) -> Signal | None:
         return ConsentSignal(entry.t, (entry.consent,))
     if entry.clock is not None:
         return ClockStep(entry.t, entry.clock.step_s)
-    if entry.label is not None or entry.driver is not None:
+    if entry.label is not None:
+        return Label(entry.t, entry.label.device, entry.label.zone)
+    if entry.driver is not None:
         return None
     raise ValueError("none of ble, mqtt, receiver, label, consent, driver, clock")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from core_words import T0, assert_order, degrees, disc, shop, square
+from core_words import T0, assert_order, degrees, disc, shop, square, standing
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.core import Core
 from gateway.model import EVIDENCE_KEYS, Fix, Observation, Presence, Reading, SiteMap
@@ -119,7 +120,7 @@ def test_a_deadline_is_never_missed(observations: list[Observation]) -> None:
 
 def test_time_that_runs_backwards_is_taken_as_now() -> None:
     core = Core(SITE)
-    core.observe_one(Reading(T0 + 100, "anna", "tag", "pi-milk", -60.0))
+    core.observe([replace(r, t_s=T0 + 100) for r in standing("milk", 0, 1)])
     events = core.observe_one(Reading(T0, "anna", "tag", "pi-milk", -60.0)) + core.advance(T0 + 101)
     assert events
     assert all(e.t_s == T0 + 101 for e in events)

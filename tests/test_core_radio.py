@@ -28,16 +28,16 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
     ),
     (
         "a move is left and entered at one time; the parent ends with its last part",
-        standing("milk", 0, 9) + standing("wine", 9, 18),
+        standing("eggs", 0, 9) + standing("bread", 9, 18),
         [
             "1 entered dairy",
-            "1 entered milk",
-            "11 dwelled milk",
-            "12 left dairy (move)",
-            "12 left milk (move)",
-            "12 entered wine",
-            "22 dwelled wine",
-            "37.75 left wine (silence)",
+            "1 entered eggs",
+            "11 dwelled eggs",
+            "13 left dairy (move)",
+            "13 left eggs (move)",
+            "13 entered bread",
+            "23 dwelled bread",
+            "37.75 left bread (silence)",
         ],
     ),
     (
@@ -49,7 +49,7 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
             "11 dwelled milk",
             "12 left milk (move)",
             "12 entered eggs",
-            "21 dwelled eggs",
+            "22 dwelled eggs",
             "31 dwelled dairy",
             "37.75 left dairy (silence)",
             "37.75 left eggs (silence)",
@@ -98,7 +98,7 @@ def test_outside_for_leave_after_ends_a_stay_from_the_start_of_the_run() -> None
     events = play(shop(), standing("bread", 0, 9) + faint(9, 60), 60)
     entered, left = events
     assert (entered.change, left.change, left.evidence["reason"]) == ("entered", "left", "outside")
-    assert 20 < left.t_s - T0 - 9 < 30
+    assert 20 < left.t_s - T0 - 9 < 40
     assert left.emitted_s == left.t_s
 
 
@@ -223,8 +223,10 @@ def test_links_from_the_map() -> None:
     beacon = Anchor("b", "ground", (3.0, 0.5, 2.2), tx_power_dbm=-50.0)
     model = radio_map(SiteMap("s", zones=zones, beacons=(beacon, Anchor("lost", "ground"))))
     assert (model.zones, model.links) == (("shelf", OUTSIDE), ("b",))
-    assert model.models[0][0].mu_dbm == -50.0
-    assert model.models[1][0].mu_dbm < -50.0
+    near, *_, far = model.spots
+    assert near.links[0].mu_dbm == pytest.approx(-56.0, abs=1)
+    assert (near.zone, far.zone) == ("shelf", OUTSIDE)
+    assert far.links[0].mu_dbm < near.links[0].mu_dbm
 
 
 def test_hearing_probability_is_clipped() -> None:

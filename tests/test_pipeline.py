@@ -149,7 +149,7 @@ def fed_in_pieces(signals: list[Signal], cuts: list[int], *, idle: random.Random
 def test_one_piece_line_by_line_and_random_splits_give_identical_events(recorded_demo: Path) -> None:
     signals = list(recording.read(recorded_demo))
     whole = fed_in_pieces(signals, [])
-    assert sum(isinstance(e, bytes) for e in whole) > 90
+    assert sum(isinstance(e, bytes) for e in whole) > 75
     assert fed_in_pieces(signals, list(range(1, len(signals)))) == whole
     for seed in range(3):
         chance = random.Random(seed)

@@ -16,7 +16,7 @@ from gateway.core.stays import Record, Stays, Told
 from gateway.core.visits import Course
 from gateway.model import Observation, OpenStay, Presence, Reading, SiteMap
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 
 class Snapshot(msgspec.Struct):

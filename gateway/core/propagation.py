@@ -1,7 +1,4 @@
-"""What each radio link should look like from each zone, computed from the map alone.
-
-A calibration walk replaces these numbers, one (zone, link) at a time; nothing else depends on their origin.
-"""
+"""What each radio link should look like from each spot: learned in a walk, or from the map alone."""
 
 from __future__ import annotations
 
@@ -10,7 +7,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from gateway.model import Anchor, Point, Ring, SiteMap, Zone
+from gateway.core.cells import Cell, cells, centroid, leaves, moves, unzoned
+from gateway.model import Anchor, LinkModel, Point, SiteMap, Spot
+
+__all__ = ["OUTSIDE", "RadioMap", "centroid", "hearing_probability", "path_loss_db", "radio_map"]
 
 OUTSIDE = ""
 """Where somebody is who is in no zone of the map."""
@@ -20,30 +20,28 @@ POWER_AT_1M_DBM = -60.0
 EXPONENT = 2.4
 FLOOR_LOSS_DB, NEXT_FLOOR_LOSS_DB = 15.0, 4.0
 DEVICE_HEIGHT_M = 1.2
-SHADOWING_DB = 5.0
+SHADOWING_DB, SHADOWING_DECADE_DB = 3.0, 6.0
+"""Spread at 1 m, and how much it grows with every tenfold distance: walls and shelves add up."""
 SENSITIVITY_DBM, SENSITIVITY_WIDTH_DB = -88.0, 4.0
 OUTSIDE_LOSS_DB = 6.0
-"""Outside, a link is so much weaker than in the zone that it reaches worst."""
+"""Far outside, a link is so much weaker than in the zone that it reaches worst."""
 P_HEAR_MIN, P_HEAR_MAX = 0.02, 0.98
-
-
-class LinkModel(Struct, frozen=True):
-    """One radio link as it is seen from one zone."""
-
-    mu_dbm: float
-    sd_db: float
-    p_hear: float
-    """Probability that the link is heard at all within `fresh` (DESIGN §5.1)."""
+REACH, REACH_LEAST = 3.0, 0.01
+"""Who moves on goes to a zone around; how fast that falls with distance (see `cells.moves`)."""
+TO_OUTSIDE = 0.05
 
 
 class RadioMap(Struct, frozen=True):
-    """Models by zone and by link; the last zone is `OUTSIDE`."""
+    """`zones` end with `OUTSIDE`; every zone has a spot or more, the last spot is far outside."""
 
     zones: tuple[str, ...]
     links: tuple[str, ...]
-    models: tuple[tuple[LinkModel, ...], ...]
+    spots: tuple[Spot, ...]
+    moves: tuple[tuple[float, ...], ...]
+    """See `cells.moves`."""
     calibrated: bool = False
     """False: not even the transmit power of the store's own tags is known."""
+    outside_evidence: float = 0.0
 
 
 def path_loss_db(distance_m: float, floors_apart: int = 0) -> float:
@@ -63,57 +61,68 @@ def hearing_probability(mu_dbm: float) -> float:
     return min(max(p, P_HEAR_MIN), P_HEAR_MAX)
 
 
-def centroid(ring: Ring) -> Point:
-    """Centre of area; the mean of the corners where the ring has no area."""
-    x0, y0 = ring[0]
-    area = x = y = 0.0
-    for (x1, y1), (x2, y2) in zip(ring, ring[1:] + ring[:1], strict=True):
-        cross = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        area += cross
-        x += cross * (x1 + x2 - 2 * x0)
-        y += cross * (y1 + y2 - 2 * y0)
-    if area == 0.0:
-        return sum(p[0] for p in ring) / len(ring), sum(p[1] for p in ring) / len(ring)
-    return x0 + x / (3 * area), y0 + y / (3 * area)
+def distance_m(place: Point, anchor: Anchor) -> float:
+    """From a device carried at `DEVICE_HEIGHT_M`."""
+    x, y, z = anchor.at or (0.0, 0.0, 0.0)
+    return math.dist((x, y, z), (*place, DEVICE_HEIGHT_M))
 
 
 def radio_map(site: SiteMap) -> RadioMap:
-    """Every zone that has a place, seen by every receiver and beacon that has one.
+    """The calibration if there is one: zones that it does not know are then not believed, because a learned
+    and a guessed model cannot be compared. Otherwise every zone that has a place, seen by every receiver and
+    beacon that has one. Parents are never believed."""
+    known, gap_m = cells(site)
+    learned = site.calibration
+    if learned is not None and learned.spots:
+        leaf = {zone.id for zone in leaves(site)}
+        spots = [spot for spot in learned.spots if spot.zone in leaf or spot.zone == OUTSIDE]
+        links, calibrated = learned.links, True
+    else:
+        anchors = [a for a in (*site.receivers, *site.beacons) if a.at is not None]
+        spots = _from_map(site, known, gap_m, anchors)
+        links, calibrated = tuple(a.id for a in anchors), False
+    spots.append(far_outside([spot.links for spot in spots if spot.zone != OUTSIDE]))
+    zones = (*dict.fromkeys(spot.zone for spot in spots if spot.zone != OUTSIDE), OUTSIDE)
+    ways = moves(zones, {c.zone: c for c in known}, gap_m, reach=REACH, least=REACH_LEAST, outside=TO_OUTSIDE)
+    favour = learned.outside_evidence if learned is not None else 0.0
+    return RadioMap(zones, links, tuple(spots), ways, calibrated, favour)
 
-    Parents and zones without a place are not in it, so they are never believed. Floors follow one
-    another in the order in which the map first names them.
-    """
-    parents = {zone.part_of for zone in site.zones}
-    placed = [
-        (zone, place)
-        for zone in site.zones
-        if zone.id not in parents and (place := zone.at or (zone.polygon and centroid(zone.polygon)))
+
+def far_outside(rows: Sequence[tuple[LinkModel, ...]]) -> Spot:
+    """Beyond the zones every link is weaker than in the spot that it reaches worst."""
+    links = []
+    for seen in zip(*rows, strict=True):
+        mu_dbm = min(m.mu_dbm for m in seen) - OUTSIDE_LOSS_DB
+        links.append(LinkModel(mu_dbm, max(m.sd_db for m in seen), hearing_probability(mu_dbm)))
+    return Spot(OUTSIDE, tuple(links))
+
+
+def _from_map(site: SiteMap, known: Sequence[Cell], gap_m: float, anchors: Sequence[Anchor]) -> list[Spot]:
+    """Floors follow one another in the order in which the map first names them."""
+    named = [z.floor for z in site.zones] + [a.floor for a in anchors]
+    floors = {floor: i for i, floor in enumerate(dict.fromkeys(named))}
+    spots = [
+        Spot(cell.zone, tuple(_model(part, cell.floor, anchor, floors) for anchor in anchors))
+        for cell in known
+        for part in cell.quarters()
     ]
-    anchors = [a for a in (*site.receivers, *site.beacons) if a.at is not None]
-    floors = {
-        f: i for i, f in enumerate(dict.fromkeys([z.floor for z in site.zones] + [a.floor for a in anchors]))
-    }
-    rows = [
-        tuple(_model(_mu_dbm(zone, place, anchor, floors)) for anchor in anchors) for zone, place in placed
+    outside = [
+        Spot(OUTSIDE, tuple(_model((lone.at[:2],), lone.floor, anchor, floors) for anchor in anchors))
+        for lone in unzoned(anchors, known, gap_m)
+        if lone.at is not None
     ]
-    return RadioMap(
-        zones=(*(zone.id for zone, _ in placed), OUTSIDE),
-        links=tuple(a.id for a in anchors),
-        models=(*rows, _outside(rows)),
-    )
+    return [*spots, *outside]
 
 
-def _mu_dbm(zone: Zone, place: Point, anchor: Anchor, floors: dict[str, int]) -> float:
-    x, y, z = anchor.at or (0.0, 0.0, 0.0)
-    distance_m = math.dist((x, y, z), (*place, DEVICE_HEIGHT_M))
+def _model(places: Sequence[Point], floor: str, anchor: Anchor, floors: dict[str, int]) -> LinkModel:
+    """Of somebody who may stand at any of the places."""
     power_dbm = POWER_AT_1M_DBM if anchor.tx_power_dbm is None else anchor.tx_power_dbm
-    return power_dbm - path_loss_db(distance_m, abs(floors[zone.floor] - floors[anchor.floor]))
-
-
-def _model(mu_dbm: float) -> LinkModel:
-    return LinkModel(mu_dbm, SHADOWING_DB, hearing_probability(mu_dbm))
-
-
-def _outside(rows: Sequence[tuple[LinkModel, ...]]) -> tuple[LinkModel, ...]:
-    weakest = (min(m.mu_dbm for m in seen) for seen in zip(*rows, strict=True))
-    return tuple(_model(mu_dbm - OUTSIDE_LOSS_DB) for mu_dbm in weakest)
+    apart = abs(floors[floor] - floors[anchor.floor])
+    ways_m = [distance_m(place, anchor) for place in places]
+    mus_dbm = [power_dbm - path_loss_db(way_m, apart) for way_m in ways_m]
+    mu_dbm = sum(mus_dbm) / len(mus_dbm)
+    spread_db2 = sum((m - mu_dbm) ** 2 for m in mus_dbm) / len(mus_dbm)
+    way = sum(math.log10(max(way_m, 1.0)) for way_m in ways_m) / len(ways_m)
+    sd_db = math.sqrt((SHADOWING_DB + SHADOWING_DECADE_DB * way) ** 2 + spread_db2)
+    p_hear = sum(map(hearing_probability, mus_dbm)) / len(mus_dbm)
+    return LinkModel(mu_dbm, sd_db, p_hear)

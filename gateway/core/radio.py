@@ -9,39 +9,30 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.core.agenda import Agenda, Due, Key
-from gateway.core.belief import TAU_S, BeliefFilter
+from gateway.core.belief import BeliefFilter, Offset, confidence
 from gateway.core.health import Health
+from gateway.core.listening import FADE_S, NEVER_S, Heard, Listening, hear, heard, is_strength, silence
 from gateway.core.propagation import OUTSIDE, radio_map
 from gateway.core.stays import Claim, Stays, Told
 from gateway.model import OpenStay, Reading, SiteMap, Zone
 
-THETA = 0.6
-"""A device moves to the most probable zone when it is at least so probable."""
-FRESH_S, FRESH_INTERVALS = 3.0, 3.0
-ADVERTISED_S = 1.0
-"""Advertising interval of a device of which no gap has been seen."""
-INTERVAL_SHARE, GAP_MAX_INTERVALS = 0.1, 3.0
-"""Share of the newest gap in the interval, and how far a lost packet may stretch it."""
-FADE_S = 300.0
-"""A silent device without a stay is forgotten after so long."""
-RSSI_MIN_DBM, RSSI_MAX_DBM = -120.0, -1.0
-"""Values beyond are sentinels (127, -127, 0, +20), not measurements."""
-NEVER_S = float("-inf")
+THETA, THETA_MAP = 0.7, 0.55
+"""A device moves to the most probable zone when it is at least so probable.
+
+Without calibration the belief is spread over more spots: it decides earlier."""
 
 
 class RadioDevice(Struct):
     subject: str
     device: str
+    ears: Listening
     belief: list[float]
-    rssi_dbm: list[float]
-    """Smoothed, by link."""
-    link_heard_s: list[float]
+    """By spot of the radio map."""
     stepped_s: float
+    offset: Offset
     heard_s: float = NEVER_S
     next_step_s: float | None = None
     """None: silent, no steps until it is heard again."""
-    interval_s: float = ADVERTISED_S
-    strongest: int = -1
     top: str | None = None
     """The most probable zone at the last step; None: the run of steps begins anew."""
     run_s: float = 0.0
@@ -63,6 +54,7 @@ class Radio:
     def _take(self, site: SiteMap) -> None:
         self._map = radio_map(site)
         self._filter = BeliefFilter(self._map, site.device_class)
+        self._theta = THETA if self._map.calibrated else THETA_MAP
         self._link = {link: i for i, link in enumerate(self._map.links)}
         self._anchors = {a.id for a in (*site.receivers, *site.beacons)}
         self.health = Health(a.id for a in site.receivers)
@@ -72,7 +64,7 @@ class Radio:
     # --- signals ---
 
     def observe(self, reading: Reading, now_s: float) -> None:
-        if not RSSI_MIN_DBM <= reading.rssi_dbm <= RSSI_MAX_DBM:
+        if not is_strength(reading.rssi_dbm):
             self._reject("bad_rssi")
             return
         link = self._link.get(reading.link)
@@ -86,42 +78,16 @@ class Radio:
         device = self._devices.get((reading.subject, reading.device))
         if device is None:
             device = self._new(reading.subject, reading.device, now_s)
-        self._hear(device, link, reading.rssi_dbm, now_s)
+        hear(device.ears, link, reading.rssi_dbm, now_s)
         device.heard_s = now_s
         if device.next_step_s is None:
             self._step_at(device, math.floor(now_s) + 1.0)
 
     def _new(self, subject: str, device: str, now_s: float) -> RadioDevice:
-        links = len(self._map.links)
-        fresh = RadioDevice(
-            subject, device, self._filter.unknowing(), [0.0] * links, [NEVER_S] * links, stepped_s=now_s
-        )
+        ears = silence(len(self._map.links))
+        fresh = RadioDevice(subject, device, ears, self._filter.unknowing(), now_s, Offset())
         self._devices[subject, device] = fresh
         return fresh
-
-    def _hear(self, device: RadioDevice, link: int, rssi_dbm: float, now_s: float) -> None:
-        gap_s = now_s - device.link_heard_s[link]
-        device.link_heard_s[link] = now_s
-        if gap_s > 3 * TAU_S:
-            device.rssi_dbm[link] = rssi_dbm
-        else:
-            share = max(1 - math.exp(-gap_s / TAU_S), 0.05)
-            device.rssi_dbm[link] += share * (rssi_dbm - device.rssi_dbm[link])
-        best = device.strongest
-        if link == best:
-            if 0.0 < gap_s < FADE_S:
-                counted_s = min(gap_s, GAP_MAX_INTERVALS * device.interval_s)
-                device.interval_s += INTERVAL_SHARE * (counted_s - device.interval_s)
-        elif (
-            best < 0
-            or device.rssi_dbm[link] > device.rssi_dbm[best]
-            or now_s - device.link_heard_s[best] > self._fresh_s(device)
-        ):
-            device.strongest = link
-
-    @staticmethod
-    def _fresh_s(device: RadioDevice) -> float:
-        return max(FRESH_S, FRESH_INTERVALS * device.interval_s)
 
     # --- what is due ---
 
@@ -154,8 +120,10 @@ class Radio:
 
     def _leave_s(self, device: RadioDevice) -> float:
         """Silence counts from the last reading, being outside from the start of that run of steps."""
-        from_s = min(device.heard_s, device.run_s) if device.top == OUTSIDE else device.heard_s
-        leave_s = from_s + self._zones[device.zone].leave_after_s
+        zone = self._zones[device.zone]
+        leave_s = device.heard_s + zone.leave_after_s
+        if device.top == OUTSIDE:
+            leave_s = min(leave_s, device.run_s + zone.leave_after_s)
         return leave_s if device.confirm_by_s is None else min(leave_s, device.confirm_by_s)
 
     def _schedule(self, device: RadioDevice) -> None:
@@ -171,33 +139,32 @@ class Radio:
 
     def _step(self, device: RadioDevice, now_s: float) -> None:
         masked = frozenset(self._link[r] for r in self.health.dead(now_s) if r in self._link)
-        since_s = now_s - self._fresh_s(device)
-        heard = [
-            (r, device.rssi_dbm[r])
-            for r, t_s in enumerate(device.link_heard_s)
-            if t_s >= since_s and r not in masked
-        ]
-        if not heard:
+        links = heard(device.ears, now_s, masked)
+        if not links:
             device.next_step_s = None
             self._schedule(device)
             return
-        device.belief = self._filter.step(device.belief, heard, now_s - device.stepped_s, masked)
+        device.belief = self._filter.step(
+            device.belief, device.offset, links, now_s - device.stepped_s, masked
+        )
         device.stepped_s = now_s
         self._step_at(device, now_s + 1.0)
-        self._decide(device, heard, now_s)
+        self._decide(device, links, now_s)
 
-    def _decide(self, device: RadioDevice, heard: list[tuple[int, float]], now_s: float) -> None:
-        p = max(device.belief)
-        zone = self._map.zones[device.belief.index(p)]
+    def _decide(self, device: RadioDevice, links: Heard, now_s: float) -> None:
+        odds = self._filter.by_zone(device.belief)
+        p = max(odds)
+        zone = self._map.zones[odds.index(p)]
         if zone != device.top:
             device.top, device.run_s = zone, now_s
         if zone == OUTSIDE:
+            self._schedule(device)
             return
         if zone != device.zone:
-            if p >= THETA:
-                self._move(device, zone, now_s, self._evidence(device, heard, p))
+            if p >= self._theta:
+                self._move(device, zone, now_s, self._evidence(odds, links, p))
             return
-        if p >= THETA:
+        if p >= self._theta:
             device.confirm_by_s = None
         if device.confirm_by_s is None:
             for held in self._chain[zone]:
@@ -206,18 +173,16 @@ class Radio:
 
     def _confidence(self, device: RadioDevice, zone: str) -> float:
         """A parent is as probable as its parts together."""
-        parts = (
-            b for b, z in zip(device.belief, self._map.zones, strict=True) if zone in self._chain.get(z, ())
-        )
-        return min(sum(parts), 1.0)
+        odds = zip(self._filter.by_zone(device.belief), self._map.zones, strict=True)
+        return confidence(min(sum(p for p, z in odds if zone in self._chain.get(z, ())), 1.0))
 
-    def _evidence(self, device: RadioDevice, heard: list[tuple[int, float]], p: float) -> dict[str, Any]:
-        link, rssi_dbm = max(heard, key=lambda h: h[1])
-        others = sorted(device.belief)[-2:-1]
+    def _evidence(self, odds: list[float], links: Heard, p: float) -> dict[str, Any]:
+        link, rssi_dbm = max(links, key=lambda h: h[1])
+        others = sorted(odds)[-2:-1]
         return {
             "receiver": self._map.links[link],
             "rssi_dbm": round(rssi_dbm, 1),
-            "links": len(heard),
+            "links": len(links),
             "margin": round(p - sum(others), 3),
         }
 
@@ -283,6 +248,7 @@ class Radio:
     def replace(self, site: SiteMap, now_s: float) -> None:
         """A zone counts as changed when it or a parent of it is; beliefs in all others go on."""
         old_map, old_zones, old_chain, old_health = self._map, self._zones, self._chain, self.health
+        old_filter = self._filter
         new_zones = {zone.id: zone for zone in site.zones}
         for _, device in sorted(self._devices.items()):
             held = old_chain.get(device.zone, ())
@@ -290,16 +256,19 @@ class Radio:
                 self._release(device, now_s, "restart")
         self._take(site)
         self.health.adopt(*old_health.known())
+        link = {name: i for i, name in enumerate(old_map.links)}
+        old = [link.get(name, -1) for name in self._map.links]
         for device in self._devices.values():
-            belief = dict(zip(old_map.zones, device.belief, strict=True))
-            kept = [belief.get(z, 0.0) for z in self._map.zones]
+            odds = dict(zip(old_map.zones, old_filter.by_zone(device.belief), strict=True))
+            kept = [odds.get(z, 0.0) for z in self._map.zones]
             total = sum(kept)
-            device.belief = [b / total for b in kept] if total else self._filter.unknowing()
-            link = {name: i for i, name in enumerate(old_map.links)}
-            old = [link.get(name, -1) for name in self._map.links]
-            device.rssi_dbm = [device.rssi_dbm[i] if i >= 0 else 0.0 for i in old]
-            device.link_heard_s = [device.link_heard_s[i] if i >= 0 else NEVER_S for i in old]
-            device.top, device.strongest = None, -1
+            device.belief = (
+                self._filter.spread([p / total for p in kept]) if total else self._filter.unknowing()
+            )
+            ears = device.ears
+            ears.rssi_dbm = [ears.rssi_dbm[i] if i >= 0 else 0.0 for i in old]
+            ears.link_heard_s = [ears.link_heard_s[i] if i >= 0 else NEVER_S for i in old]
+            device.top, ears.strongest = None, -1
 
     def devices(self) -> list[RadioDevice]:
         return [self._devices[key] for key in sorted(self._devices)]

@@ -1,4 +1,5 @@
-"""The configuration: a directory with site.yaml (the map) and gateway.yaml (this gateway's settings)."""
+"""The configuration: a directory with site.yaml (the map), gateway.yaml (this gateway's settings) and, once
+a walk was taken, calibration.yaml."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from gateway.errors import ConfigError, Problem
 from gateway.located import load as load_yaml
 from gateway.model import SiteMap
+from gateway.settings.calibration import calibrated
 from gateway.settings.gateway import GatewaySettings, beside
 from gateway.settings.gateway_checks import SPARE_ID, gateway_problems
 from gateway.settings.remains import Remains
@@ -69,9 +71,12 @@ def _site(directory: Path) -> _Site:
         return _Site(None, list(e.problems), None, None)
     checked, shapes = site_problems(rest, directory)
     found = [*rest.problems, *checked]
-    right = rest.model if not found else None
+    right = site_map(rest.model, shapes) if rest.model and not found else None
+    if right is not None:
+        right, learned = calibrated(right, directory)
+        found += learned
     return _Site(
-        map=site_map(right, shapes) if right else None,
+        map=right if not found else None,
         problems=found,
         zones=[*rest.ids("floors", "zones"), *rest.ids("fences")],
         receivers=rest.ids("receivers"),

@@ -7,12 +7,14 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from gateway.settings.calibration import CalibrationFile
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.site import SiteFile
 
 FILES: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "site.schema.json": (SiteFile, "The map of one store (site.yaml)"),
     "gateway.schema.json": (GatewaySettings, "The settings of one gateway (gateway.yaml)"),
+    "calibration.schema.json": (CalibrationFile, "What a walk has learned (calibration.yaml)"),
 }
 
 

@@ -1,0 +1,159 @@
+"""The ground that each radio zone of a map covers, as a handful of points, and how near zones are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from gateway.model import Anchor, Point, Ring, SiteMap, Zone
+
+SPACING_ALONE_M = 4.0
+"""Distance to the next zone where there is none."""
+GRID = 4
+"""Points of a cell are a quarter of the spacing apart."""
+AWAY = 0.6
+"""A receiver farther from every zone than this share of the spacing stands outside of them."""
+
+
+class Cell(Struct, frozen=True):
+    """Where somebody in the zone may stand."""
+
+    zone: str
+    floor: str
+    centre: Point
+    points: tuple[Point, ...]
+
+    def quarters(self) -> tuple[tuple[Point, ...], ...]:
+        """The points in up to four groups around their middle."""
+        x0 = sum(p[0] for p in self.points) / len(self.points)
+        y0 = sum(p[1] for p in self.points) / len(self.points)
+        groups: dict[tuple[bool, bool], list[Point]] = {}
+        for x, y in self.points:
+            groups.setdefault((x > x0, y > y0), []).append((x, y))
+        return tuple(tuple(groups[key]) for key in sorted(groups))
+
+
+def leaves(site: SiteMap) -> list[Zone]:
+    """The zones that a device can be in: all but parents."""
+    parents = {zone.part_of for zone in site.zones}
+    return [zone for zone in site.zones if zone.id not in parents]
+
+
+def centroid(ring: Ring) -> Point:
+    """Centre of area; the mean of the corners where the ring has no area."""
+    x0, y0 = ring[0]
+    area = x = y = 0.0
+    for (x1, y1), (x2, y2) in zip(ring, ring[1:] + ring[:1], strict=True):
+        cross = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        area += cross
+        x += cross * (x1 + x2 - 2 * x0)
+        y += cross * (y1 + y2 - 2 * y0)
+    if area == 0.0:
+        return sum(p[0] for p in ring) / len(ring), sum(p[1] for p in ring) / len(ring)
+    return x0 + x / (3 * area), y0 + y / (3 * area)
+
+
+def spacing_m(centres: Sequence[tuple[str, Point]]) -> float:
+    """Median distance from a zone to the next on its floor; `centres` are (floor, place)."""
+    gaps_m = sorted(
+        min(near)
+        for i, (floor, a) in enumerate(centres)
+        if (near := [math.dist(a, b) for j, (f, b) in enumerate(centres) if j != i and f == floor and a != b])
+    )
+    return gaps_m[len(gaps_m) // 2] if gaps_m else SPACING_ALONE_M
+
+
+def cells(site: SiteMap) -> tuple[list[Cell], float]:
+    """A cell for every leaf that has a place, and the spacing of the zones in metres.
+
+    A polygon covers itself. A point covers what is nearer to it than to any other zone, out to the spacing.
+    """
+    placed = [(zone, place) for zone in leaves(site) if (place := _place(zone)) is not None]
+    gap_m = spacing_m([(zone.floor, place) for zone, place in placed])
+    out = []
+    for zone, place in placed:
+        if zone.polygon is not None:
+            points = _in_polygon(zone.polygon)
+        else:
+            others = [p for z, p in placed if z.floor == zone.floor and p != place]
+            points = _around(place, others, gap_m)
+        out.append(Cell(zone.id, zone.floor, place, points or (place,)))
+    return out, gap_m
+
+
+def _place(zone: Zone) -> Point | None:
+    if zone.at is not None:
+        return zone.at
+    return None if zone.polygon is None else centroid(zone.polygon)
+
+
+def _around(place: Point, others: Sequence[Point], gap_m: float) -> tuple[Point, ...]:
+    x0, y0 = place
+    step_m = gap_m / GRID
+    offsets = [step_m * (i + 0.5) for i in range(-GRID, GRID)]
+    near = [(x0 + dx, y0 + dy) for dx in offsets for dy in offsets if math.hypot(dx, dy) <= gap_m]
+    return tuple(p for p in near if all(math.dist(p, place) <= math.dist(p, other) for other in others))
+
+
+def _in_polygon(ring: Ring) -> tuple[Point, ...]:
+    xs, ys = [p[0] for p in ring], [p[1] for p in ring]
+    wide, high = max(xs) - min(xs), max(ys) - min(ys)
+    steps = [(i + 0.5) / GRID for i in range(GRID)]
+    grid = [(min(xs) + wide * u, min(ys) + high * v) for u in steps for v in steps]
+    return tuple(p for p in grid if _covers(ring, p))
+
+
+def _covers(ring: Ring, point: Point) -> bool:
+    """Even-odd rule; a rough one is enough here."""
+    x, y = point
+    inside = False
+    for (x1, y1), (x2, y2) in zip(ring, ring[1:] + ring[:1], strict=True):
+        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
+            inside = not inside
+    return inside
+
+
+def unzoned(anchors: Sequence[Anchor], known: Sequence[Cell], gap_m: float) -> list[Anchor]:
+    """Receivers and beacons that stand where no zone is: somebody below them is outside."""
+    return [
+        a
+        for a in anchors
+        if a.at is not None
+        and all(c.floor != a.floor or math.dist(a.at[:2], c.centre) > AWAY * gap_m for c in known)
+        and all(c.floor != a.floor or tuple(a.at[:2]) not in c.points for c in known)
+    ]
+
+
+def moves(
+    zones: Sequence[str],
+    known: Mapping[str, Cell],
+    gap_m: float,
+    *,
+    reach: float,
+    least: float,
+    outside: float,
+) -> tuple[tuple[float, ...], ...]:
+    """Probability to arrive in one zone (row) from another (column) when one moves on; columns sum to 1.
+
+    It falls by e with each 1 / `reach` of the spacing beyond the first, to no less than `least`. The last of
+    `zones` is outside, `outside` of everybody goes there. Zones of unknown place are near to all.
+    """
+    inner = len(zones) - 1
+    columns = []
+    for a in zones[:-1]:
+        weights = [_near(known.get(a), known.get(b), gap_m, reach, least) for b in zones[:-1]]
+        total = sum(weights)
+        columns.append([*((1 - outside) * w / total for w in weights), outside])
+    columns.append([*((1 - outside) / inner for _ in range(inner)), outside] if inner else [1.0])
+    return tuple(zip(*columns, strict=True))
+
+
+def _near(a: Cell | None, b: Cell | None, gap_m: float, reach: float, least: float) -> float:
+    if a is None or b is None:
+        return 1.0
+    if a.floor != b.floor:
+        return least
+    beyond = max(math.dist(a.centre, b.centre) / gap_m - 1.0, 0.0)
+    return max(math.exp(-reach * beyond), least)

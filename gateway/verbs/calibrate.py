@@ -1,0 +1,125 @@
+"""`gateway calibrate`: from a labelled recording to calibration.yaml, and what can be expected of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from gateway import recording
+from gateway.calibration import Fitted, Sample, Separation, fit, samples, separations
+from gateway.calibration.separation import CONFUSED
+from gateway.counts import Counts
+from gateway.errors import RecordingError
+from gateway.identity import EveryDevice, Identification
+from gateway.model import Label, Message, Reading, Sighting, SiteMap
+from gateway.profiles import load_profiles
+from gateway.settings import load_site
+from gateway.settings.calibration import FILE, map_changed, map_digest, text
+
+Say = Callable[[str], None]
+SHORT_S = 30
+"""A zone walked for less deserves a word: 10 s of standing give 85 %, 30 s 95 % (DESIGN §5.1)."""
+
+
+def calibrate(path: Path, directory: Path, device_class: str | None, *, write: bool, say: Say) -> None:
+    """ConfigError or RecordingError where the files cannot serve."""
+    site = load_site(directory)
+    links = tuple(a.id for a in (*site.receivers, *site.beacons))
+    if map_changed(site):
+        say(f"the map has changed since {FILE} was walked; this walk replaces it")
+    heard = _Heard(path, site)
+    walk = samples(heard, links)
+    try:
+        fitted = fit(_of_class(walk, device_class or site.device_class), site, links)
+    except ValueError as error:
+        raise RecordingError(f"{path.name}: {error}") from None
+    told = separations(fitted.calibration)
+    for line in report(fitted, told, site):
+        say(line)
+    learned = msgspec.structs.replace(fitted.calibration, map_digest=map_digest(site))
+    if not write:
+        say(f"nothing is written without --write; it would be {directory / FILE}")
+        return
+    target = directory / FILE
+    before = target.read_text() if target.exists() else None
+    out = text(
+        learned,
+        {zone.zone: zone.seconds for zone in fitted.zones},
+        walked=datetime.fromtimestamp(heard.last_s, UTC),
+        devices=sorted({sample.device for sample in walk}),
+        device_class=device_class or site.device_class,
+        before=before,
+    )
+    _put(target, out)
+    say(f"{target} is written")
+
+
+def _put(target: Path, out: str) -> None:
+    beside = target.with_suffix(".new")
+    try:
+        beside.write_text(out)
+        beside.replace(target)
+    except OSError as error:
+        raise RecordingError(f"{target}: {error.strerror}") from None
+
+
+def _of_class(walk: list[Sample], device_class: str) -> list[Sample]:
+    """Store tags are all alike: none is louder than another, so they calibrate as one device."""
+    if device_class != "store_tag":
+        return walk
+    return [msgspec.structs.replace(sample, device="store_tag") for sample in walk]
+
+
+class _Heard:
+    """Readings and labels of a recording, in its order."""
+
+    def __init__(self, path: Path, site: SiteMap) -> None:
+        self._path = path
+        self._identification = Identification(
+            site, load_profiles().select(None, site.site), EveryDevice(), Counts()
+        )
+        self.last_s = 0.0
+
+    def __iter__(self) -> Iterator[Reading | Label]:
+        for entry in recording.read_labelled(self._path):
+            self.last_s = max(self.last_s, entry.t_s)
+            if isinstance(entry, Label):
+                yield entry
+            elif isinstance(entry, Sighting | Message):
+                for _, observation in self._identification.heard(entry):
+                    if isinstance(observation, Reading):
+                        yield observation
+
+
+def report(fitted: Fitted, told: list[Separation], site: SiteMap) -> Iterator[str]:
+    """One line a zone, then what to do about it."""
+    apart = {separation.zone: separation for separation in told}
+    for zone in fitted.zones:
+        line = f"{zone.zone}: {zone.seconds} s, {zone.links} receivers"
+        near = apart.get(zone.zone)
+        yield line if near is None else f"{line}; told apart from {near.neighbour}: {near.accuracy:.0%}"
+    short = [zone.zone for zone in fitted.zones if zone.seconds < SHORT_S]
+    if short:
+        yield f"walked for less than {SHORT_S} s: {', '.join(short)}; a minute in each makes the figures firm"
+    for pair in sorted({tuple(sorted((s.zone, s.neighbour))) for s in told if s.accuracy < CONFUSED}):
+        yield f"{pair[0]} and {pair[1]} cannot be told apart: {_help(pair[0], pair[1], fitted, site)}"
+    if fitted.not_walked:
+        yield (
+            f"not walked: {', '.join(fitted.not_walked)}. A learned and a guessed zone cannot be compared: "
+            "while this calibration is used they are not reported, somebody there counts as outside"
+        )
+    if fitted.unknown:
+        yield f"labels that name no zone of the map are left out: {', '.join(fitted.unknown)}"
+
+
+def _help(a: str, b: str, fitted: Fitted, site: SiteMap) -> str:
+    few = [z.zone for z in fitted.zones if z.zone in (a, b) and z.links < 3]
+    if few:
+        return f"fewer than three receivers hear {' and '.join(few)}; place one more near it"
+    parents = {zone.id: zone.part_of for zone in site.zones}
+    if parents.get(a) and parents.get(a) == parents.get(b):
+        return f"rely on {parents[a]}, merge the two, or move a receiver to the far end of one of them"
+    return "merge them, or move a receiver to the far end of one of them"

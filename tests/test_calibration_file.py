@@ -1,0 +1,137 @@
+"""calibration.yaml: written by the verb, read with the map, wrong lines named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.errors import ConfigError
+from gateway.settings import load_site
+from gateway.settings.calibration import map_changed
+
+SITE = """\
+site: {id: shop}
+floors:
+  - id: ground
+    zones:
+      - {id: milk, kind: shelf, at: [0, 0]}
+      - {id: eggs, kind: shelf, at: [8, 0]}
+      - {id: wine, kind: shelf, at: [16, 0]}
+receivers:
+  - {id: pi-milk, floor: ground, at: [0, 0]}
+  - {id: pi-eggs, floor: ground, at: [8, 0]}
+  - {id: pi-wine, floor: ground, at: [16, 0]}
+"""
+T0 = 1_766_390_400
+TAG = "ibeacon:f7826da6-4fa2-4e98-8024-bc5b71e0893e:1:1"
+ADV = "0201061aff4c000215f7826da64fa24e988024bc5b71e0893e00010001c5"
+
+
+def walk_lines(zones: tuple[str, ...], seconds: int = 40) -> list[str]:
+    names = ("milk", "eggs", "wine")
+    lines = []
+    for i, zone in enumerate(zones):
+        lines.append({"t": T0 + i * seconds, "label": {"device": TAG, "zone": zone}})
+        for s in range(seconds):
+            for j, name in enumerate(names):
+                heard = {"receiver": f"pi-{name}", "address": "c2:00:00:00:00:01", "adv": ADV}
+                rssi = -60 - 10 * abs(names.index(zone) - j)
+                lines.append({"t": T0 + i * seconds + s + 0.3, "ble": {**heard, "rssi": rssi}})
+    return [json.dumps(line) + "\n" for line in lines]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "walk.jsonl").write_text("".join(walk_lines(("milk", "eggs", "wine"))))
+    return tmp_path
+
+
+def calibrate(shop: Path, *more: str) -> Result:
+    command = ["calibrate", "--recording", str(shop / "walk.jsonl"), "--config", str(shop), *more]
+    return CliRunner().invoke(main, command)
+
+
+def test_without_write_nothing_is_written(shop: Path) -> None:
+    result = calibrate(shop)
+    assert result.exit_code == 0, result.output
+    assert "milk: 40 s, 3 receivers; told apart from eggs: " in result.stdout
+    assert "nothing is written without --write" in result.stdout
+    assert sorted(p.name for p in shop.iterdir()) == ["site.yaml", "walk.jsonl"]
+
+
+def test_written_it_is_read_with_the_map(shop: Path) -> None:
+    assert calibrate(shop, "--write").exit_code == 0
+    site = load_site(shop)
+    assert site.calibration is not None
+    assert {spot.zone for spot in site.calibration.spots} == {"milk", "eggs", "wine"}
+    assert not map_changed(site)
+    text = (shop / "calibration.yaml").read_text()
+    assert f"devices: [{TAG}]" in text
+    assert "2025-12-22T08:01:59" in text, "when the walk ended, by the recording"
+
+
+def test_written_again_it_keeps_comments_and_order(shop: Path) -> None:
+    calibrate(shop, "--write")
+    path = shop / "calibration.yaml"
+    path.write_text(
+        path.read_text().replace("  - id: eggs", "  # moved to the end wall in May\n  - id: eggs")
+    )
+    before = path.read_text()
+    calibrate(shop, "--write")
+    assert path.read_text() == before
+
+
+def test_a_map_that_changed_since_is_told(shop: Path) -> None:
+    calibrate(shop, "--write")
+    (shop / "site.yaml").write_text(SITE.replace("at: [16, 0]}\n      ", "").replace("wine, kind: shelf, at: [16, 0]", "wine, kind: shelf, at: [20, 0]"))  # fmt: skip
+    assert map_changed(load_site(shop))
+    assert "the map has changed since calibration.yaml was walked" in calibrate(shop).stdout
+
+
+def test_zones_not_walked_are_named_with_what_happens_to_them(shop: Path) -> None:
+    (shop / "walk.jsonl").write_text("".join(walk_lines(("milk", "eggs"))))
+    output = calibrate(shop).stdout
+    assert "not walked: wine." in output
+    assert "they are not reported" in output
+
+
+def test_zones_that_sound_alike_get_advice(shop: Path) -> None:
+    lines = "".join(walk_lines(("milk", "wine"))).replace('"zone": "wine"', '"zone": "eggs"')
+    (shop / "walk.jsonl").write_text(lines)
+    assert "cannot be told apart" not in calibrate(shop).stdout
+    alike = "".join(walk_lines(("milk", "milk"))).replace(f'{T0 + 40}, "label": {{"device": "{TAG}", "zone": "milk"', f'{T0 + 40}, "label": {{"device": "{TAG}", "zone": "eggs"')  # fmt: skip
+    (shop / "walk.jsonl").write_text(alike)
+    assert "eggs and milk cannot be told apart: merge them, or move a receiver" in calibrate(shop).stdout
+
+
+def test_a_recording_without_labels_is_no_walk(shop: Path) -> None:
+    (shop / "walk.jsonl").write_text("".join(line for line in walk_lines(("milk",)) if "label" not in line))
+    result = calibrate(shop)
+    assert result.exit_code == 1
+    assert "walk.jsonl: no label of the recording names a zone of the map" in result.stderr
+
+
+BROKEN = [
+    ("pi-wine]", "pi-whine]", "links.2: unknown receiver or beacon 'pi-whine'; did you mean pi-wine?"),
+    ("device_class: phone", "device_class: fridge", "calibration.device_class: expected"),
+    ("sd_db: [", "sd_db: [3.0, ", "sd_db has 4 values for 3 links"),
+    ("seconds: 40", "secons: 40", "unknown key; did you mean seconds?"),
+    ("p_hear: [0.9", "p_hear: [1.9", "p_hear"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), BROKEN, ids=[b[1] for b in BROKEN])
+def test_a_broken_file_is_named(shop: Path, right: str, wrong: str, message: str) -> None:
+    calibrate(shop, "--write")
+    path = shop / "calibration.yaml"
+    text = path.read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_site(shop)
+    assert any(message in str(problem) for problem in caught.value.problems), caught.value.problems

@@ -1,0 +1,143 @@
+"""What the belief makes of spots, offsets, a calibration and the ground outside (DESIGN §5.1)."""
+
+from __future__ import annotations
+
+import pytest
+from core_words import T0, play, shop, standing, told
+from msgspec.structs import replace
+
+from gateway.core import Core
+from gateway.core.belief import OFFSET_SD_MIN_DB, BeliefFilter, Offset, confidence
+from gateway.core.cells import cells, moves, unzoned
+from gateway.core.propagation import OUTSIDE, radio_map
+from gateway.model import Anchor, Calibration, LinkModel, Reading, SiteMap, Spot, Zone
+
+LINKS = ("pi-milk", "pi-eggs", "pi-bread", "pi-wine")
+
+
+def learned(*zones: str, outside: bool = False) -> SiteMap:
+    """The shop, walked in these shelves: 60 dBm below the own receiver, 12 dB weaker a shelf."""
+    names = [link.removeprefix("pi-") for link in LINKS]
+    spots = [
+        Spot(zone, tuple(LinkModel(-60.0 - 12 * abs(names.index(zone) - i), 3.0, 0.95) for i in range(4)))
+        for zone in zones
+    ]
+    if outside:
+        spots.append(Spot(OUTSIDE, tuple(LinkModel(mu, 4.0, 0.9) for mu in (-96.0, -84.0, -72.0, -60.0))))
+    return replace(shop(), calibration=Calibration(LINKS, tuple(spots)))
+
+
+def test_a_calibrated_and_a_guessed_zone_never_compete() -> None:
+    """Nobody walked `wine`: it is no zone of the model, and somebody there is not forced into `bread`."""
+    site = learned("milk", "eggs", "bread", outside=True)
+    assert radio_map(site).zones == ("milk", "eggs", "bread", OUTSIDE)
+    assert [e.zone for e in play(site, standing("wine", 0, 40), 100)] == []
+    assert [e.zone for e in play(site, standing("bread", 0, 9), 10)] == ["bread"]
+
+
+def test_a_zone_that_left_the_map_leaves_its_calibration_behind() -> None:
+    site = learned("milk", "eggs", "bread")
+    smaller = replace(site, zones=tuple(z for z in site.zones if z.id != "bread"))
+    assert radio_map(smaller).zones == ("milk", "eggs", OUTSIDE)
+
+
+@pytest.mark.parametrize(("device_class", "loudness_db", "zone"), [
+    ("phone", 0, "bread"), ("phone", -20, "bread"), ("phone", 15, "bread"), ("store_tag", 0, "bread"),
+])  # fmt: skip
+def test_a_phone_may_be_louder_than_the_one_that_calibrated(
+    device_class: str, loudness_db: float, zone: str
+) -> None:
+    site = replace(learned("milk", "eggs", "bread"), device_class=device_class)
+    loud = [
+        Reading(r.t_s, r.subject, r.device, r.link, r.rssi_dbm + loudness_db) for r in standing("bread", 0, 9)
+    ]
+    assert [e.zone for e in play(site, loud, 10)] == [zone]
+
+
+def test_an_offset_is_learned_and_stays() -> None:
+    site = learned("milk", "eggs", "bread", "wine")
+    model = BeliefFilter(radio_map(site), "phone")
+    offset, belief = Offset(), model.unknowing()
+    quiet = [(i, -75.0 - 12 * abs(2 - i)) for i in range(4)]
+    for _ in range(200):
+        belief = model.step(belief, offset, quiet, 1.0, frozenset())
+    assert offset.db == pytest.approx(-15.0, abs=1.0)
+    assert offset.variance_db2 == OFFSET_SD_MIN_DB**2
+    assert sum(belief) == pytest.approx(1.0)
+
+
+def test_a_store_tag_has_no_offset() -> None:
+    model = BeliefFilter(radio_map(learned("milk", "eggs")), "store_tag")
+    offset = Offset()
+    model.step(model.unknowing(), offset, [(0, -80.0)], 1.0, frozenset())
+    assert offset == Offset(0.0, 0.0)
+
+
+def test_beliefs_by_spot_and_by_zone_agree() -> None:
+    model = BeliefFilter(radio_map(shop()), "phone")
+    odds = [0.4, 0.3, 0.2, 0.05, 0.05]
+    assert model.by_zone(model.spread(odds)) == pytest.approx(odds)
+    assert sum(model.unknowing()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("leave_after_s", [5.0, 20.0])
+def test_being_heard_outside_for_so_long_ends_a_stay(leave_after_s: float) -> None:
+    site = learned("milk", "eggs", "bread", outside=True)
+    zones = tuple(replace(z, leave_after_s=leave_after_s) for z in site.zones)
+    events = play(replace(site, zones=zones), standing("bread", 0, 9) + standing("wine", 9, 60), 60)
+    began = 11.0
+    assert told(events, reasons=True)[-1] == f"{began + leave_after_s:g} left bread (outside)"
+
+
+@pytest.mark.parametrize(("p", "at_least", "at_most"), [
+    (0.0, 0.0, 0.0), (0.5, 0.5, 0.65), (0.7, 0.6, 0.7), (0.95, 0.75, 0.85), (1.0, 0.94, 0.98),
+])  # fmt: skip
+def test_confidence_claims_less_than_the_posterior_at_the_top(
+    p: float, at_least: float, at_most: float
+) -> None:
+    assert at_least <= confidence(p) <= at_most
+
+
+def test_confidence_rises_with_the_posterior() -> None:
+    values = [confidence(i / 100) for i in range(101)]
+    assert values == sorted(values)
+
+
+def test_a_receiver_with_a_will_is_masked_in_a_calibrated_store() -> None:
+    core = Core(learned("milk", "eggs", "bread"))
+    core.observe(standing("bread", 0, 9))
+    core.receiver_alive("pi-bread", False, T0 + 9)
+    assert core.observe(standing("bread", 9, 60, deaf="bread")) == []
+
+
+def test_cells_share_the_ground_between_points() -> None:
+    known, gap_m = cells(shop())
+    assert gap_m == 8.0
+    assert [cell.zone for cell in known] == ["milk", "eggs", "bread", "wine"]
+    assert all(-4 <= x - cell.centre[0] <= 4 for cell in known[1:3] for x, _ in cell.points)
+    assert sum(len(part) for part in known[0].quarters()) == len(known[0].points)
+
+
+def test_a_lone_point_and_a_polygon_have_ground() -> None:
+    ring = ((0.0, 0.0), (6.0, 0.0), (6.0, 1.0), (0.0, 1.0))
+    site = SiteMap("s", zones=(Zone("a", "shelf", "a", "ground", polygon=ring), Zone("b", "shelf", "b", "up", at=(1, 1))))  # fmt: skip
+    (polygon, point), gap_m = cells(site)
+    assert gap_m == 4.0
+    assert all(0 < x < 6 and 0 < y < 1 for x, y in polygon.points)
+    assert max(abs(x - 1) for x, _ in point.points) <= 4.0
+
+
+def test_receivers_without_a_zone_are_places_outside() -> None:
+    site = replace(shop(), receivers=(*shop().receivers, Anchor("pi-store", "ground", (40.0, 0.0, 2.4))))
+    known, gap_m = cells(site)
+    assert [a.id for a in unzoned(site.receivers, known, gap_m)] == ["pi-store"]
+    assert sum(spot.zone == OUTSIDE for spot in radio_map(site).spots) == 2
+
+
+def test_who_moves_on_goes_to_a_neighbour_first() -> None:
+    known, gap_m = cells(shop())
+    zones = ("milk", "eggs", "bread", "wine", OUTSIDE)
+    ways = moves(zones, {c.zone: c for c in known}, gap_m, reach=3.0, least=0.01, outside=0.05)
+    from_milk = [row[0] for row in ways]
+    assert from_milk[1] > from_milk[2] > from_milk[3] > 0
+    assert [sum(column) for column in zip(*ways, strict=True)] == pytest.approx([1.0] * 5)
