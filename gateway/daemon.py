@@ -23,7 +23,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.hearing import sources_of
 from gateway.lanes import Lanes
 from gateway.model import ConsentSignal
-from gateway.mqtt import NotConnectedError
+from gateway.mqtt import LOOPBACK, NotConnectedError
 from gateway.outbox import Outbox
 from gateway.pump import Pump
 from gateway.settings import GatewaySettings
@@ -33,8 +33,6 @@ from gateway.sinks.mqtt import MqttSink, Uplink
 FAREWELL_S = 1.5
 """How long a clean stop lets the couriers carry what is queued and the state be said."""
 CLOCK_LOOK_S = 1.0
-
-LOOPBACK = frozenset(["127.0.0.1", "::1", "localhost"])
 
 _log = logging.getLogger("gateway.daemon")
 

@@ -39,6 +39,8 @@ MAXIMUM_PACKET_BYTES = 1 << 20
 OUTGOING_INFLIGHT = 100
 READ_BYTES = 1 << 16
 CONFIRM_TIMEOUT_S = 10.0
+LOOPBACK = frozenset(["127.0.0.1", "::1", "localhost"])
+"""Hosts on which a scaled clock does no harm."""
 
 
 class NotConnectedError(GatewayError):

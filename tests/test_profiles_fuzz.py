@@ -119,5 +119,7 @@ def test_any_json(topic: str, value: object) -> None:
 @given(adv=st.binary(max_size=300), topic=st.text(max_size=60), payload=st.binary(max_size=300))
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_any_bytes(adv: bytes, topic: str, payload: bytes) -> None:
-    PROFILES.identities(Sighting(0.0, "pi", "", "", -60.0, adv), Counts())
-    PROFILES.read(Message(0.0, topic, payload), Counts())
+    counts = Counts()
+    assert PROFILES.identities(Sighting(0.0, "pi", "", "", -60.0, adv), counts) == ()
+    assert PROFILES.read(Message(0.0, topic, payload), counts) == []
+    assert counts.by_room()  # dropped, and counted

@@ -17,12 +17,11 @@ from msgspec import Struct
 from gateway.errors import GatewayError
 from gateway.links import Link
 from gateway.model import Message, Sighting, Signal
-from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
+from gateway.mqtt import LOOPBACK, Connection, Endpoint, Incoming, NotConnectedError
 from gateway.settings import load_site
 
 T = TypeVar("T")
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 BATCH_S: Final = 0.1
 """Pipeline time over which a receiver gathers sightings into one message."""
 LATE_S: Final = 5.0
