@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from bench.objects.agenda import Agenda, Due, Key
 from bench.objects.fences import Fences, Place
@@ -95,8 +96,7 @@ class Arrivals:
             self._inside(who, visit, place, moment, depth_m)
             return
         was_inside, visit.inside = visit.inside, False
-        evidence = moment.evidence(depth_m)
-        told = Told(sample.t_s, moment.now_s, evidence)
+        told = Told(sample.t_s, moment.now_s, partial(moment.evidence, depth_m))
         if visit.state is State.OUTSIDE:
             if sample.t_s - visit.closed_s > TAIL_S and moment.cuts(place):
                 visit.since_s = visit.since_s if was_inside else sample.t_s
@@ -107,8 +107,7 @@ class Arrivals:
         elif self._is_out(visit, place, depth_m, sample):
             self._apply(who, visit, Clue.OUT, told)
         elif sample.ignition is False:
-            evidence["reason"] = "ignition_off"
-            self._apply(who, visit, Clue.GONE_OUT, told)
+            self._apply(who, visit, Clue.GONE_OUT, told.because("ignition_off"))
 
     def _is_out(self, visit: Visit, place: Place, depth_m: float, sample: Sample) -> bool:
         arrival = place.fence.arrival
@@ -122,7 +121,7 @@ class Arrivals:
 
     def _inside(self, who: Who, visit: Visit, place: Place, moment: Moment, depth_m: float) -> None:
         sample = moment.sample
-        told = Told(sample.t_s, moment.now_s, moment.evidence(depth_m))
+        told = Told(sample.t_s, moment.now_s, partial(moment.evidence, depth_m))
         visit.out_since_s = None
         outside = visit.state is State.OUTSIDE
         if (outside and not visit.inside) or (visit.state is State.WITHIN and moment.first):
@@ -152,18 +151,18 @@ class Arrivals:
             stopping.count(gap_s, speed_kmh, arrival, place.shape.across_m)
 
     def _decide(self, who: Who, visit: Visit, place: Place, moment: Moment, told: Told) -> None:
-        sample, evidence = moment.sample, told.evidence
+        sample = moment.sample
         if visit.state is State.WITHIN and sample.stale:
             return
         if sample.ignition is False:
-            evidence = {**evidence, "reason": "ignition_off"}
+            told = told.because("ignition_off")
         if visit.state is State.WITHIN:
-            evidence = {**evidence, "reason": "already_inside"}
+            told = told.because("already_inside")
         arrived = visit.stopping.is_arrival(moment.speed_kmh, visit.inside_odds, place.fence.arrival)
         if arrived or (sample.ignition is False and visit.slow):
-            self._apply(who, visit, Clue.ARRIVED, told._replace(evidence=evidence))
+            self._apply(who, visit, Clue.ARRIVED, told)
         elif sample.ignition is False:
-            self._apply(who, visit, Clue.GONE_IN, told._replace(evidence=evidence))
+            self._apply(who, visit, Clue.GONE_IN, told)
 
     def _approach(self, who: Who, visit: Visit, place: Place, moment: Moment, distance_m: float) -> None:
         sample, before = moment.sample, moment.before
@@ -175,7 +174,7 @@ class Arrivals:
         was_m = -place.shape.depth_m(before.lat, before.lon)
         if announces(place.fence, was_m, distance_m, sample.t_s - before.t_s):
             visit.announced_s = sample.t_s
-            told = Told(sample.t_s, moment.now_s, moment.evidence(-distance_m))
+            told = Told(sample.t_s, moment.now_s, partial(moment.evidence, -distance_m))
             again_m = APPROACH_AGAIN * max(place.fence.approach_ring_m or 0.0, distance_m)
             self._stays.approaching(who, again_m, told, thousandths(visit.confidence))
 
@@ -188,7 +187,7 @@ class Arrivals:
             if not is_inside(depth_m, sample.accuracy_m):
                 continue
             who = (course.track.subject, place.id, course.track.device)
-            told = Told(sample.t_s, now_s, {**moment.evidence(depth_m), "late": True})
+            told = Told(sample.t_s, now_s, partial(moment.evidence, depth_m, late=True))
             visit = course.visits.setdefault(place.id, Visit())
             sure_then, visit.confidence = visit.confidence, side_probability(depth_m, sample.accuracy_m)
             self._late_inside(who, visit, place, moment, told)
@@ -260,12 +259,12 @@ class Arrivals:
         if key[2] is Due.SILENCE:
             clue = Clue.GONE_IN if visit.inside else Clue.GONE_OUT
             clue = Clue.ARRIVED if visit.inside and visit.slow else clue
-            evidence = {"reason": "silence", "interval_s": round(silent_s, 1)}
+            evidence = partial(dict, reason="silence", interval_s=round(silent_s, 1))
             visit.confidence *= SILENCE_TRUST
             self._apply(who, visit, clue, Told(course.track.newest_s + SILENCE_S, now_s, evidence))
         else:
             visit.confidence = 0.5
-            evidence = {"reason": "lost", "interval_s": round(silent_s, 1)}
+            evidence = partial(dict, reason="lost", interval_s=round(silent_s, 1))
             self._apply(who, visit, Clue.LOST, Told(visit.last_inside_s + LOST_S, now_s, evidence))
 
 

@@ -10,11 +10,11 @@ long stand do.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from msgspec import Struct
 
 from bench.objects.tracks import Sample, plausible
-from gateway.core.geometry import Shape
 from gateway.model import Arrival, Fence
 
 SURE_ACCURACY_M = 50.0
@@ -139,7 +139,7 @@ def is_clearly_outside(depth_m: float, accuracy_m: float, arrival: Arrival) -> b
     return accuracy_m <= SURE_ACCURACY_M and -depth_m >= arrival.leave_m + CLEARLY * accuracy_m
 
 
-def is_worth_a_word(depth_m: float, accuracy_m: float, shape: Shape) -> bool:
+def is_worth_a_word(depth_m: float, accuracy_m: float, shape: Any) -> bool:
     """Deeper inside than noise beside the fence would often be."""
     return depth_m >= SHALLOW * min(accuracy_m, shape.roomy_m)
 
@@ -153,7 +153,7 @@ def side_probability(depth_m: float, accuracy_m: float) -> float:
     return min(0.5 + 0.5 * math.erf(deviations / 1.4142135623730951), 0.999)
 
 
-def side_odds(depth_m: float, accuracy_m: float, shape: Shape) -> float:
+def side_odds(depth_m: float, accuracy_m: float, shape: Any) -> float:
     """Logarithm of the odds that the vehicle is inside, 0 and more.
 
     The middle of a fence that is small against the accuracy is as sure as it gets.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from bench.objects.fences import Place
+from bench.objects.fences import Place, near
 from bench.objects.judgement import CUT_SHALLOW, is_worth_a_word
 from bench.objects.tracks import Sample, Track
 from gateway.core.earth import DEGREE_M, RADIAN
-from gateway.core.geometry import near
 
 AHEAD_S = 1.5
 """A shallow fix counts as inside when the vehicle heads inward: as deep as it will be so much later."""
@@ -63,7 +62,7 @@ class Moment(NamedTuple):
         parts = [i / LINE_POINTS for i in range(1, LINE_POINTS)]
         return max(place.shape.depth_m(lat + (end_lat - lat) * p, lon + (end_lon - lon) * p) for p in parts)
 
-    def evidence(self, depth_m: float) -> dict[str, Any]:
+    def evidence(self, depth_m: float, *, late: bool = False, reason: str = "") -> dict[str, Any]:
         sample = self.sample
         evidence: dict[str, Any] = {"depth_m": round(depth_m, 1)}
         if not sample.assumed_accuracy:
@@ -74,4 +73,8 @@ class Moment(NamedTuple):
             evidence["interval_s"] = round(abs(sample.t_s - self.before.t_s), 1)
         if sample.by_reception:
             evidence["time_source"] = "reception"
+        if late:
+            evidence["late"] = True
+        if reason:
+            evidence["reason"] = reason
         return evidence

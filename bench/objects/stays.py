@@ -16,7 +16,8 @@ Whatever is not in the table changes claims and gives no event. All times are Un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
@@ -38,7 +39,11 @@ class Told(NamedTuple):
 
     t_s: float
     now_s: float
-    evidence: dict[str, Any]
+    evidence: Callable[[], dict[str, Any]]
+    """Made only for what is said."""
+
+    def because(self, reason: str) -> Told:
+        return self._replace(evidence=partial(self.evidence, reason=reason))
 
 
 class Claim(Struct):
@@ -211,7 +216,9 @@ class Stays:
         record.announced_s = threshold_s
         t_s = max(record.since_s + threshold_s, record.entered_s)
         silent_s = round(max(0.0, t_s - record.last_inside_s), 1)
-        self._say(record, "dwelled", Told(t_s, now_s, {"interval_s": silent_s}), threshold_s=threshold_s)
+        self._say(
+            record, "dwelled", Told(t_s, now_s, partial(dict, interval_s=silent_s)), threshold_s=threshold_s
+        )
         self._schedule(record)
 
     # --- inner ---
@@ -264,7 +271,7 @@ class Stays:
                 since_s=record.since_s,
                 dwell_s=dwell_s,
                 confidence=confidence / 1000.0,
-                evidence=told.evidence,
+                evidence=told.evidence(),
                 threshold_s=threshold_s,
                 stay=None if record.phase == "none" else _open_stay(record),
             )

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from bench.objects.fences import distance_m
 from gateway.core.earth import DEGREE_M, RADIAN
-from gateway.core.geometry import distance_m
 from gateway.model import Fix
 
 STALE_S = 120.0

@@ -4,6 +4,7 @@ cimport libc.math as math
 from gateway.core.agenda cimport Agenda
 from gateway.core.arrivals cimport Arrivals
 from gateway.core.stays cimport Stays
+from gateway.core.table cimport Table
 
 cdef double LATER_S
 
@@ -11,10 +12,11 @@ cdef class Core:
     cdef public dict rejected
     cdef object _site
     cdef double _now_s
-    cdef readonly Agenda _agenda
-    cdef readonly Stays _stays
+    cdef Agenda _agenda
+    cdef Stays _stays
+    cdef readonly Table table
     cdef object _radio
-    cdef readonly Arrivals _arrivals
+    cdef Arrivals _arrivals
 
     @cython.locals(t_s=double)
     cdef _take(self, observation)

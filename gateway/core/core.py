@@ -57,6 +57,8 @@ class Core:
         self._now_s = float("-inf")
         self._agenda = Agenda()
         self._stays = Stays(self._agenda)
+        self.table = self._stays.table
+        """The presence state table, for those who measure it."""
         self._radio = Radio(site, self._agenda, self._stays, self._reject)
         self._arrivals = Arrivals(site.fences, self._agenda, self._stays, self._reject)
         self._know(site)
