@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 from conftest import PlainCore
-from core_words import LAT0, LON0, degrees
+from core_words import LAT0, LON0, degrees, square
 from exact_words import exactly_inside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core import raster
-from gateway.core.geometry import Disc, Polygons, Shape
+from gateway.core.geometry import Disc, Polygons, Shape, shape_of
 from gateway.core.index import FenceIndex
 from gateway.model import Circle, Point, Ring
 
@@ -275,6 +275,16 @@ def test_a_line_finds_all_that_it_touches() -> None:
         start, end = (degrees(rng.uniform(-2500, 2500), rng.uniform(-2500, 2500)) for _ in range(2))
         touched = {k for k, shape in enumerate(shapes) if shape.crosses(*start, *end)}
         assert touched <= set(TOWN.near_line(*start, *end))
+
+
+def test_a_fix_as_a_line_finds_all_that_hold_it_to_the_last_corner_of_the_grid() -> None:
+    for side in (90.0, 150.0, 299.0):  # wherever the box of all fences ends within its last cell
+        shapes = [shape_of(square(f"{k}", 400.0 * k, 400.0 * k, side)) for k in range(3)]
+        index = FenceIndex([shape for shape in shapes if shape])
+        for k in range(3):
+            for x, y in ((0.01, 0.01), (0.5, 0.5), (0.99, 0.99), (0.99, 0.01), (0.01, 0.99)):
+                place = degrees(400.0 * k + x * side, 400.0 * k + y * side)
+                assert index.near_line(*place, *place) == [k], (side, k, x, y)
 
 
 # --- one source, two forms ---

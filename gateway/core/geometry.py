@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
+from gateway.core import raw
 from gateway.core.earth import DEGREE_M, RADIAN
 from gateway.model import Circle, Fence, Point, Ring
 
@@ -163,19 +164,25 @@ class Polygons(Shape):
         south, north, west, east = self.box
         if not (south <= lat <= north and west <= x <= east):
             return False
-        return covers(self.corners, self.rings, self.parts, lat, x)
+        return covers(
+            raw.doubles(self.corners), raw.ints(self.rings), raw.ints(self.parts), len(self.parts) - 1, lat, x
+        )
 
     def depth_m(self, lat: float, lon: float) -> float:
         x = near(lon, self.middle_lon)
         shrink = math.cos(lat * RADIAN)
-        away_m = math.sqrt(square_to_border(self.corners, self.rings, lat, x, shrink)) * DEGREE_M
+        square = square_to_border(
+            raw.doubles(self.corners), raw.ints(self.rings), len(self.rings) - 1, lat, x, shrink
+        )
+        away_m = math.sqrt(square) * DEGREE_M
         return away_m if self.contains(lat, lon) else -away_m
 
     def crosses(self, lat1: float, lon1: float, lat2: float, lon2: float) -> bool:
         if self.contains(lat1, lon1) or self.contains(lat2, lon2):
             return True
         x = near(lon1, self.middle_lon)
-        return touches_border(self.corners, self.rings, lat1, x, lat2, near(lon2, x))
+        corners, rings = raw.doubles(self.corners), raw.ints(self.rings)
+        return touches_border(corners, rings, len(self.rings) - 1, lat1, x, lat2, near(lon2, x))
 
 
 def unwrap(ring: Ring, lon: float, corners: array[float], end: int) -> int:
@@ -213,9 +220,11 @@ def roominess(corners: array[float], first: int, end: int, shrink: float) -> flo
     return abs(area) * shrink / length if length else 0.0
 
 
-def covers(corners: array[float], rings: array[int], parts: array[int], y: float, x: float) -> bool:
+def covers(
+    corners: array[float], rings: array[int], parts: array[int], count: int, y: float, x: float
+) -> bool:
     """Some polygon has the position inside by the crossing number over all its rings, or on a border."""
-    for part in range(len(parts) - 1):
+    for part in range(count):
         found = 0
         for ring in range(parts[part], parts[part + 1]):
             found ^= passes(corners, rings[ring], rings[ring + 1] - 1, y, x)
@@ -244,10 +253,12 @@ def passes(corners: array[float], first: int, end: int, y: float, x: float) -> i
     return odd
 
 
-def square_to_border(corners: array[float], rings: array[int], y: float, x: float, shrink: float) -> float:
+def square_to_border(
+    corners: array[float], rings: array[int], count: int, y: float, x: float, shrink: float
+) -> float:
     """Square of the distance to the nearest border, in degrees of latitude."""
     nearest = INFINITE
-    for ring in range(len(rings) - 1):
+    for ring in range(count):
         for v in range(2 * rings[ring], 2 * rings[ring + 1] - 2, 2):
             ay, by = corners[v] - y, corners[v + 2] - y
             ax, bx = (corners[v + 1] - x) * shrink, (corners[v + 3] - x) * shrink
@@ -256,10 +267,10 @@ def square_to_border(corners: array[float], rings: array[int], y: float, x: floa
 
 
 def touches_border(
-    corners: array[float], rings: array[int], ay: float, ax: float, by: float, bx: float
+    corners: array[float], rings: array[int], count: int, ay: float, ax: float, by: float, bx: float
 ) -> bool:
     """The closed segment ab has a point in common with some edge."""
-    for ring in range(len(rings) - 1):
+    for ring in range(count):
         for v in range(2 * rings[ring], 2 * rings[ring + 1] - 2, 2):
             cy, cx, dy, dx = corners[v], corners[v + 1], corners[v + 2], corners[v + 3]
             if max(cy, dy) < min(ay, by) or max(ay, by) < min(cy, dy):

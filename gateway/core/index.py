@@ -11,8 +11,9 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.core import geometry, raw
 from gateway.core.earth import DEGREE_M
-from gateway.core.geometry import Shape, arc_m, near, passes
+from gateway.core.geometry import Shape, arc_m, near
 from gateway.core.raster import Raster, touches
 
 CIRCLE, METRES = 2, DEGREE_M
@@ -289,7 +290,7 @@ class FenceIndex:
             start, code = self._records[at], self._records[at + 1]
             last = start + code // 4
             at += 4 + 2 * (code // 4)
-            found = passes(self._corners, start, last, y, x)
+            found = geometry.passes(raw.doubles(self._corners), start, last, y, x)
             if found > 1:
                 return True
             odd ^= found
@@ -329,21 +330,18 @@ class FenceIndex:
     def _along(self, lat1: float, lon1: float, lat2: float, lon2: float, count: int) -> int:
         ay, by = (lat1 - self._south) * self._per_lat, (lat2 - self._south) * self._per_lat
         ax, bx = (lon1 - self._west) * self._per_lon, (lon2 - self._west) * self._per_lon
-        first, last = max(min(ay, by) - 1e-6, 0.0), min(max(ay, by) + 1e-6, self._rows - 0.5)
-        if first > last:
-            return count
-        for row in range(int(first), int(last) + 1):
+        first, last = int(max(min(ay, by) - 1e-6, 0.0)), int(min(max(ay, by) + 1e-6, self._rows - 0.5))
+        for row in range(first, last + 1):
             west, east = min(ax, bx), max(ax, bx)
             if ay != by:
                 x = ax + (bx - ax) * min(max((row - ay) / (by - ay), 0.0), 1.0)
                 past = ax + (bx - ax) * min(max((row + 1 - ay) / (by - ay), 0.0), 1.0)
                 west, east = min(x, past), max(x, past)
-            west, east = max(west - 1e-6, 0.0), min(east + 1e-6, self._columns - 0.5)
-            if west <= east:
-                for column in range(int(west), int(east) + 1):
-                    at = self._cells[row * self._columns + column]
-                    if at:
-                        count = self._gather(at, ay - row, ax - column, by - row, bx - column, count)
+            left, right = int(max(west - 1e-6, 0.0)), int(min(east + 1e-6, self._columns - 0.5))
+            for column in range(left, right + 1):
+                at = self._cells[row * self._columns + column]
+                if at:
+                    count = self._gather(at, ay - row, ax - column, by - row, bx - column, count)
         return count
 
     def _gather(self, at: int, ay: float, ax: float, by: float, bx: float, count: int) -> int:

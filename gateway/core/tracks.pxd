@@ -15,8 +15,8 @@ cdef class Samples(Rows):
     cdef readonly signed char[::1] says
     cdef readonly int[::1] older, newer
     cpdef _widen(self, Py_ssize_t room)
-    @cython.locals(row=Py_ssize_t, says=int, t_s=double, accurate_m=double, kmh=double)
-    cpdef Py_ssize_t write(self, fix, double now_s) except -1
+    @cython.locals(row=Py_ssize_t, says=int, accurate_m=double, kmh=double)
+    cpdef Py_ssize_t write(self, fix, double lat, double lon, double t_s, double now_s) except -1
     @cython.locals(apart_s=double)
     cpdef bint plausible(self, Py_ssize_t a, Py_ssize_t b)
     cpdef bint same(self, Py_ssize_t a, Py_ssize_t b)

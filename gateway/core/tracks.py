@@ -63,7 +63,7 @@ class Samples(Rows):
         self.speed_kmh, self.says = widened(self.speed_kmh, "d", room), widened(self.says, "b", room)
         self.older, self.newer = widened(self.older, "i", room), widened(self.newer, "i", room)
 
-    def write(self, fix: Fix, now_s: float) -> int:
+    def write(self, fix: Fix, lat: float, lon: float, t_s: float, now_s: float) -> int:
         """A row with the fix, not yet linked; what is missing in it is assumed."""
         row = self.take()
         says = 0
@@ -76,12 +76,12 @@ class Samples(Rows):
             kmh = UNKNOWN
         if ignition is not None:
             says += ON if ignition else OFF
-        t_s = min(fix.fix_t_s, now_s)
+        t_s = min(t_s, now_s)
         if fix.retained or now_s - t_s > STALE_S:
             says += STALE
         if fix.time_source == "reception":
             says += BY_RECEPTION
-        self.t_s[row], self.lat[row], self.lon[row] = t_s, fix.lat_deg, fix.lon_deg
+        self.t_s[row], self.lat[row], self.lon[row] = t_s, lat, lon
         self.accuracy_m[row], self.speed_kmh[row], self.says[row] = accurate_m, kmh, says
         return row
 
@@ -163,7 +163,7 @@ class Tracks(Rows):
             return INVALID
         if not -INFINITE < t_s <= now_s + FUTURE_S:
             return INVALID
-        sample = self.samples.write(fix, now_s)
+        sample = self.samples.write(fix, lat, lon, t_s, now_s)
         verdict = self._verdict(track, sample)
         if verdict < 0:
             if self.suspect[track] != sample:
