@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import PlainCore
+from conftest import PlainSources
 from core_words import LAT0, LON0, degrees
 from exact_words import exactly_inside
 from hypothesis import given, settings
@@ -286,7 +286,7 @@ def plain_modules() -> Iterator[dict[str, Any]]:
     package = importlib.import_module("gateway.core")
     names = ["geometry", "raster", "index"]
     installed = {name: sys.modules.pop(f"gateway.core.{name}") for name in names}
-    sys.meta_path.insert(0, finder := PlainCore())
+    sys.meta_path.insert(0, finder := PlainSources())
     try:
         yield {name: importlib.import_module(f"gateway.core.{name}") for name in names}
     finally:
