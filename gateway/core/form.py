@@ -1,8 +1,8 @@
 """Which form of the core runs."""
 
-from gateway.core import geometry, index, raster
+from gateway.core import bands, geometry, index, raster
 
-MODULES = (geometry, raster, index)
+MODULES = (bands, geometry, raster, index)
 """Those that the build compiles where it can."""
 
 
