@@ -14,9 +14,8 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 DATA = {"gateway.firmware_profiles": "firmware_profiles", "gateway.demo_config": "config/demo"}
-COMPILED = (
-    "rows agenda geometry raster index fences tracks judgement moments table stays vehicles arrivals core"
-).split()
+CORE = "rows agenda geometry bands raster index fences tracks judgement moments table stays vehicles arrivals core"
+COMPILED = (*(f"core.{name}" for name in CORE.split()), "profiles.flat")
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]
 """No fused operations: plain and compiled give the same bits, on every processor."""
 SHARED = "gateway.core._cython"
@@ -32,7 +31,8 @@ def extensions() -> list[Any]:
         _plain("Cython is not installed")
         return []
     sources = [
-        Extension(f"gateway.core.{m}", [f"gateway/core/{m}.py"], extra_compile_args=FLAGS) for m in COMPILED
+        Extension(f"gateway.{m}", [f"gateway/{m.replace('.', '/')}.py"], extra_compile_args=FLAGS)
+        for m in COMPILED
     ]
     sources.append(Extension(SHARED, ["gateway/core/_cython.c"], extra_compile_args=FLAGS))
     directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
@@ -68,7 +68,7 @@ def _plain(why: str) -> None:
 setup(
     packages=[*find_packages(include=["gateway*"]), *DATA],
     package_dir=DATA,
-    package_data={"gateway.core": ["*.pxd"], **{name: ["*.yaml"] for name in DATA}},
+    package_data={"gateway": ["*/*.pxd"], **{name: ["*.yaml"] for name in DATA}},
     ext_modules=extensions(),
     cmdclass={"build_ext": CompileIfPossible},
 )

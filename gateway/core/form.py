@@ -1,38 +1,11 @@
 """Which form of the core runs."""
 
-from gateway.core import (
-    agenda,
-    arrivals,
-    core,
-    fences,
-    geometry,
-    index,
-    judgement,
-    moments,
-    raster,
-    rows,
-    stays,
-    table,
-    tracks,
-    vehicles,
-)
+from importlib import import_module
 
-MODULES = (
-    rows,
-    agenda,
-    geometry,
-    raster,
-    index,
-    fences,
-    tracks,
-    judgement,
-    moments,
-    table,
-    stays,
-    vehicles,
-    arrivals,
-    core,
-)
+NAMES = (
+    "rows agenda geometry bands raster index fences tracks judgement moments table stays vehicles arrivals core"
+).split()
+MODULES = [import_module(f"gateway.core.{name}") for name in NAMES]
 """Those that the build compiles where it can."""
 
 

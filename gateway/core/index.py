@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.core import geometry, raw
+from gateway.core.bands import BANDS, by_band, in_order
 from gateway.core.earth import DEGREE_M
 from gateway.core.geometry import Shape, arc_m, near
 from gateway.core.raster import Raster, touches
@@ -21,6 +22,10 @@ CIRCLE, METRES = 2, DEGREE_M
 COMPILED = not __file__.endswith(".py")
 BLOCK, FOUND = 128, 2048
 """So many fixes are sifted at once, where that is worth it: plain Python does not wait for memory."""
+BANDED, BANDED_AT_ONCE = 4096, 1 << 20
+"""So many fixes are worth sorting, and so many are sorted at once, which takes 30 bytes each, ..."""
+WIDE = 1 << 23
+"""... where the records are more whole numbers than this: a smaller index stays near the processor."""
 FLAT_RADIUS_M, FLAT_LAT = 2_000.0, 70.0
 """Circles up to here are flat enough for the quick look ..."""
 FLAT_ERROR = 2e-3
@@ -74,7 +79,18 @@ class FenceIndex:
         ys, xs = memoryview(lats), memoryview(lons)
         if ys.format != "d" or xs.format != "d" or ys.ndim != 1 or xs.ndim != 1 or len(ys) != len(xs):
             raise ValueError("two buffers of doubles of the same length are needed")
-        return self._pairs(ys, xs)
+        if not COMPILED or self._around or len(ys) < BANDED or len(self._records) < WIDE:
+            return self._pairs(ys, xs)
+        fixes, fences = array("i"), array("i")
+        scale = (self._south, self._per_lat * BANDS / self._rows)
+        for first in range(0, len(ys), BANDED_AT_ONCE):
+            end = min(first + BANDED_AT_ONCE, len(ys))
+            places, who = by_band(ys, xs, first, end, scale)
+            view = memoryview(places)
+            found = in_order(who, *self._pairs(view[::2], view[1::2]), first)
+            fixes.extend(found[0])
+            fences.extend(found[1])
+        return fixes, fences
 
     def _pairs(self, lats: Sequence[float], lons: Sequence[float]) -> tuple[array[int], array[int]]:
         room = len(lats) // 4 + len(self._hits)
