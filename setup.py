@@ -14,7 +14,10 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 DATA = {"gateway.firmware_profiles": "firmware_profiles", "gateway.demo_config": "config/demo"}
-CORE = "rows agenda geometry bands raster index fences tracks judgement moments table stays vehicles arrivals core"
+CORE = (
+    "rows agenda geometry bands raster index fences tracks judgement moments "
+    "table stays vehicles arrivals core"
+)
 COMPILED = (*(f"core.{name}" for name in CORE.split()), "profiles.flat")
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]
 """No fused operations: plain and compiled give the same bits, on every processor."""
