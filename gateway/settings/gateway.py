@@ -141,6 +141,8 @@ class GatewaySettings(Section):
     gateway: Gateway
     brokers: dict[Name, Broker] = Field(default_factory=dict)
     ble: Ble | None = None
+    identity_keys: Secret | None = None
+    """File of the keys behind `irk:` and `eid:` identities; None: these identify nobody here."""
     recipients: dict[Name, Recipient] = Field(default_factory=dict)
     consent: Consent
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.credentials import CREDENTIAL
 from gateway.errors import Problem
 from gateway.located import did_you_mean
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.remains import Remains
-from gateway.settings.secrets import CREDENTIAL
 
 SPARE_ID = "unnamed"
 """Stands in for the gateway's own id where the file gives none that is usable."""
