@@ -66,9 +66,9 @@ def test_a_credential_of_systemd(tmp_path: Path) -> None:
     Path(written(tmp_path, GOOD)).chmod(0o440)
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert load_identity_keys("credential:identity-keys.yaml", environ).irks.keys() == {"anna-phone"}
-    with pytest.raises(ConfigError, match="the unit needs LoadCredential=identity-keys.yaml"):
+    with pytest.raises(ConfigError, match=r"the unit needs LoadCredential=identity-keys\.yaml"):
         load_identity_keys("credential:identity-keys.yaml", {})
-    with pytest.raises(ConfigError, match="cannot read .*/elsewhere: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read .*/elsewhere: No such file"):
         load_identity_keys("credential:elsewhere", environ)
 
 

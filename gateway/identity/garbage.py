@@ -32,6 +32,9 @@ class _Recent:
         self._most = most
         self._names: OrderedDict[str, float] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._names)
+
     def note(self, name: str, t_s: float) -> None:
         self._names[name] = t_s
         self._names.move_to_end(name)
@@ -66,12 +69,13 @@ class Garbage:
         found: dict[str, Literal["garbage_address", "garbage_family"]] = {}
         shown = _entry(self._addresses, address, MOST_OF_ADDRESS, ADDRESSES) if address else None
         for identity, is_ours in identities:
-            family = _family(identity)
             is_changing = False
             if shown is not None:
                 shown.note(identity, t_s)
-                is_changing = shown.of_family(family, t_s) > CHANGING
+                if len(shown) > CHANGING:
+                    is_changing = shown.of_family(_family(identity), t_s) > CHANGING
             if is_changing or not is_ours:
+                family = _family(identity)
                 members = _entry(self._families, family, MOST_OF_FAMILY, FAMILIES)
                 members.note(identity, t_s)
                 if members.is_crowded(t_s):
