@@ -57,6 +57,19 @@ def _no_max_age(_: Any) -> Any:
     raise ValueError(FILE_ONLY)
 
 
+def _adapter(text: str) -> str:
+    if text == "auto" or re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", text):
+        return text if text == "auto" else text.upper()
+    hint = "; which number an adapter gets may change at each start" if text.startswith("hci") else ""
+    raise ValueError(f"expected auto, or an adapter's address as `bluetoothctl list` shows it{hint}")
+
+
+def _each_once(adapters: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(adapters)) < len(adapters) or ("auto" in adapters and len(adapters) > 1):
+        raise ValueError("auto stands alone, and each address once: an adapter has one scan")
+    return adapters
+
+
 class Clock(Section):
     trust: Literal["kernel", "always"] = "kernel"
     """`kernel`: personal events wait until the kernel says that the clock is synchronised."""
@@ -105,7 +118,12 @@ class Broker(Section):
 
 
 class Ble(Section):
-    adapters: Annotated[tuple[Words, ...], AfterValidator(_some)] = ("auto",)
+    adapters: Annotated[
+        tuple[Annotated[Words, AfterValidator(_adapter)], ...],
+        AfterValidator(_some),
+        AfterValidator(_each_once),
+    ] = ("auto",)
+    """`auto`: the first adapter that is powered; else addresses of adapters."""
     receiver: Name | None = None
     """Id in the map of this machine's own radio; None: the gateway's id."""
 
