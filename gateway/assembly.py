@@ -67,8 +67,9 @@ def read_configuration(directory: Path) -> Configuration:
     except ConfigError as error:
         problems += error.problems
     records: list[dict[str, Any]] = []
-    consent_file = loaded[1].consent.feed.file if loaded else directory / "consent.yaml"
-    if loaded or consent_file.exists():
+    consent = loaded[1].consent if loaded else None
+    consent_file = consent.feed.file if consent else directory / "consent.yaml"
+    if consent or (not loaded and consent_file.exists()):
         try:
             records = load_consent_file(consent_file)
         except ConfigError as error:

@@ -65,7 +65,9 @@ class FakeBluez:
     `refuse` maps a method to the D-Bus error that it is answered with; methods in `ignore` are not answered.
     """
 
-    def __init__(self, *adapters: str) -> None:
+    def __init__(self, *adapters: str, bus: str | None = None) -> None:
+        """`bus`: address of the bus to be on; None: what DBUS_SYSTEM_BUS_ADDRESS says when it begins."""
+        self._bus_address = bus
         self.refuse: dict[str, str] = {}
         self.ignore: set[str] = set()
         self.starts = 0
@@ -81,7 +83,7 @@ class FakeBluez:
             self._objects |= _adapter(adapter)
 
     async def __aenter__(self) -> Self:
-        self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        self._bus = await MessageBus(self._bus_address, bus_type=BusType.SYSTEM).connect()
         self._bus.add_message_handler(self._on_message)
         rule = f"type='signal',sender='{_DBUS}',member='NameOwnerChanged'"
         path = "/org/freedesktop/DBus"

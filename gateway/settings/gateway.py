@@ -128,6 +128,13 @@ class Ble(Section):
     """Id in the map of this machine's own radio; None: the gateway's id."""
 
 
+class Relay(Section):
+    via: str
+    """Name of the broker on which another gateway hears this machine's radio."""
+    addresses: tuple[Literal["public", "resolvable"], ...] = ("public", "resolvable")
+    """Addresses that are told even without an identity in the advertisement: they may be one."""
+
+
 class Purpose(Section):
     legal_basis: Words
     changes: Annotated[tuple[Change, ...], AfterValidator(_some)] = CHANGES
@@ -159,10 +166,16 @@ class GatewaySettings(Section):
     gateway: Gateway
     brokers: dict[Name, Broker] = Field(default_factory=dict)
     ble: Ble | None = None
+    relay: Relay | None = None
+    """This machine hears for another gateway; without recipients and consent it does nothing else."""
     identity_keys: Secret | None = None
     """File of the keys behind `irk:` and `eid:` identities; None: these identify nobody here."""
     recipients: dict[Name, Recipient] = Field(default_factory=dict)
-    consent: Consent
+    consent: Consent | None = None
+
+    @property
+    def is_relay_only(self) -> bool:
+        return self.relay is not None and not self.recipients and self.consent is None
 
     @property
     def own_receiver(self) -> str | None:

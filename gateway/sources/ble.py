@@ -82,9 +82,9 @@ class BleSource:
     Counted in room `ble`: `heard`; `no_rssi` and `unchanged` (a report that is no advertisement); `oversized`
     (AD structures left out of a sighting); `resets` and `resets_failed`.
 
-    `silence_s` without an advertisement: the scanner is rebuilt; when that was in vain for the 2nd, 4th, 8th …
-    and every 64th time, the adapter is switched off and on before it. `answer_s` is how long bluetoothd may
-    take to start a scan, `retry_*_s` bound the pauses after a failure.
+    `silence_s` without an advertisement: the scanner is rebuilt; when that was in vain for the 2nd, 4th, 8th
+    and so on up to every 64th time, the adapter is switched off and on before it. `answer_s` is how long
+    bluetoothd may take to start a scan, `retry_*_s` bound the pauses after a failure.
     """
 
     def __init__(
