@@ -222,6 +222,25 @@ def calibrate_verb(recording: Path, directory: Path, device_class: str | None, w
     session.calibrate(recording, directory, device_class, write=write, say=click.echo)
 
 
+@main.command()
+@click.option(
+    "--config", "directory", type=Directory, help="Tell what is known from what is not, use its keys."
+)
+@click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=10.0, show_default=True)
+@click.option("--adapter", metavar="ADDRESS", help="Address of the adapter; default: the first one powered.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one a device.")
+@_problems_exit(EXIT_PROBLEMS)
+def scan(directory: Path | None, seconds: float, adapter: str | None, as_json: bool) -> None:
+    """Show what this machine's radio hears now, and YAML to place what is unknown on the map.
+
+    Addresses are masked, nothing is stored. Example: gateway scan --config /etc/gateway --seconds 30
+    """
+    from gateway.verbs import scan as session
+
+    wanted = session.Wanted(directory, adapter, seconds, as_json)
+    asyncio.run(session.scan(wanted, click.echo, lambda text: click.echo(text, err=True)))
+
+
 @main.group()
 def simulate() -> None:
     """Write a recording of a simulated scene on a map."""
