@@ -120,6 +120,15 @@ def identity_keys_of(settings: GatewaySettings) -> IdentityKeys:
     return load_identity_keys(settings.identity_keys) if settings.identity_keys else NO_KEYS
 
 
+def without_key(configuration: Configuration, keys: IdentityKeys) -> int:
+    """How many enrolled identities and beacons of the map no key belongs to: they will not be recognised."""
+    records = configuration.consent_records
+    named = {str(i).lower() for record in records for i in record.get("identities", ())}
+    named |= {beacon.identity for beacon in configuration.site.beacons}
+    held = {f"irk:{name}" for name in keys.irks} | {f"eid:{name}" for name in keys.eids}
+    return sum(identity.startswith(("irk:", "eid:")) for identity in named - held)
+
+
 def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
     recipients = tuple(
         Recipient(

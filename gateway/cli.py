@@ -121,10 +121,18 @@ def check(directory: Path) -> None:
     Example: gateway check config/store
     """
     from gateway import assembly
+    from gateway.credentials import CREDENTIAL
     from gateway.settings.calibration import map_changed
 
     found = assembly.read_configuration(directory)
     site = found.site
+    secret = found.settings.identity_keys
+    if secret is not None and secret.startswith(CREDENTIAL) and "CREDENTIALS_DIRECTORY" not in os.environ:
+        click.echo(f"{secret}: not looked at, systemd passes it to the service only", err=True)
+    elif missing := assembly.without_key(found, assembly.identity_keys_of(found.settings)):
+        click.echo(
+            f"{directory}: {missing} irk: or eid: identities have no key and identify nobody", err=True
+        )
     if map_changed(site):
         click.echo(
             f"{directory}: the map has changed since calibration.yaml was walked; walk again", err=True

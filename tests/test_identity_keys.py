@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from consents import entry, record
 
 from gateway.credentials import SecretUnusableError, guarded
 from gateway.errors import ConfigError
@@ -118,3 +122,47 @@ def test_every_mistake_is_named_in_one_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         load_identity_keys(path)
     assert [problem.line for problem in refused.value.problems] == [3, 4, 6]
+
+
+def gateway(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "CREDENTIALS_DIRECTORY"} | environ
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+def configured(folder: Path, secret: str) -> Path:
+    (folder / "site.yaml").write_text("site: {id: s}\n")
+    (folder / "gateway.yaml").write_text(
+        f"gateway: {{id: g, state_dir: state}}\nidentity_keys: {secret}\nconsent: {{feed: {{file: consent.yaml}}}}\n"
+    )
+    enrolled = record("anna", entry(), identities=["irk:anna-phone", "irk:other-phone", "eid:trolley-12"])
+    (folder / "consent.yaml").write_text(json.dumps([enrolled]))
+    return folder
+
+
+def test_the_daemon_does_not_start_with_keys_that_others_can_read(tmp_path: Path) -> None:
+    Path(written(tmp_path, GOOD)).chmod(0o644)
+    done = gateway("run", "--config", str(configured(tmp_path, "identity-keys.yaml")))
+    assert done.returncode == 78
+    assert "identity-keys.yaml is open to others (mode 0644); chmod 0600 it" in done.stderr
+    assert IRK not in done.stderr
+
+
+def test_check_says_who_has_no_key_and_what_it_cannot_see(tmp_path: Path) -> None:
+    written(tmp_path, GOOD)
+    done = gateway("check", str(configured(tmp_path, "identity-keys.yaml")))
+    assert (done.returncode, "1 irk: or eid: identities have no key" in done.stderr) == (0, True)
+    assert "other-phone" not in done.stderr
+    configured(tmp_path, "credential:identity-keys.yaml")
+    done = gateway("check", str(tmp_path))
+    assert (done.returncode, "not looked at, systemd passes it to the service only" in done.stderr) == (
+        0,
+        True,
+    )
+    done = gateway("check", str(tmp_path), CREDENTIALS_DIRECTORY=str(tmp_path / "nowhere"))
+    assert (done.returncode, "cannot read" in done.stderr) == (1, True)
