@@ -107,7 +107,8 @@ class IdentityTemplate:
 class IdPattern:
     """`iBeacon:{uuid:uuid}-{major:u16}-{minor:u16}`: an id that a receiver has put together.
 
-    Types: `uuid`, `u16` (decimal), `mac`, `hex<n>` (n bytes); the part `_` is read over.
+    Types: `uuid`, `u16` (decimal), `mac`, `name` (letters, digits, `-` and `_`), `hex<n>` (n bytes); the part
+    `_` is read over.
     """
 
     def __init__(self, text: str) -> None:
@@ -123,7 +124,7 @@ class IdPattern:
             of_bytes = re.fullmatch(r"hex([1-9][0-9]?)", kind)
             if not NAME.fullmatch(name) or not (of_bytes or kind in _ID_PARTS) or name in self._types:
                 raise ValueError(
-                    f"{{{piece}}}: expected {{name:type}}, type uuid, u16, mac or hex<bytes>, each name once"
+                    f"{{{piece}}}: expected {{name:type}}, type uuid, u16, mac, name or hex<bytes>, each name once"
                 )
             body = f"[0-9a-f]{{{2 * int(of_bytes[1])}}}" if of_bytes else _ID_PARTS[kind]
             regex += f"(?:{body})" if name == "_" else f"(?P<{name}>{body})"
@@ -146,6 +147,7 @@ class IdPattern:
 _ID_PARTS = {
     "uuid": r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}",
     "u16": r"[0-9]{1,5}",
+    "name": r"[0-9a-z_-]{1,64}",
     "mac": r"[0-9a-f]{12}|[0-9a-f]{2}(?::[0-9a-f]{2}){5}",
 }
 
