@@ -10,7 +10,7 @@ from gateway.located import load, validate
 from gateway.model import Fix, Message
 from gateway.profiles import shipped_directory
 from gateway.profiles.payload import MqttReader
-from gateway.profiles.schema import MqttProfile
+from gateway.profiles.schema_mqtt import MqttProfile
 
 T = 1_766_397_602.0
 TOPICS = {"owntracks": "owntracks/anna/golf", "traccar": "positions"}

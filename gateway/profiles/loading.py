@@ -9,7 +9,8 @@ from gateway.errors import ConfigError, Problem
 from gateway.located import Document, load, validate
 from gateway.profiles.checks import meet, mistakes
 from gateway.profiles.profiles import Profiles
-from gateway.profiles.schema import BleProfile, MqttProfile
+from gateway.profiles.schema_ble import BleProfile
+from gateway.profiles.schema_mqtt import MqttProfile
 from gateway.profiles.vectors import check_vectors
 
 _Loaded = tuple[Document, BleProfile | MqttProfile]
