@@ -84,10 +84,10 @@ def assemble(configuration: Configuration, keys: Keys, *, hold: bool = False) ->
     site, settings = configuration.site, configuration.settings
     counts = Counts()
     wanted = {name for broker in settings.brokers.values() for name in broker.subscribe}
-    profiles = configuration.profiles.select(sorted(wanted), site.site)
+    keys_of_identities = identity_keys_of(settings)
+    profiles = configuration.profiles.select(sorted(wanted), site.site).with_bind_keys(keys_of_identities)
     register = Register(counts)
     screen = ConsentScreen(policy_of(site, settings), register, keys, counts)
-    keys_of_identities = identity_keys_of(settings)
     tracking = tracker(site, profiles, register, counts, keys_of_identities, hold=hold)
     pipeline = Pipeline(tracking, register, screen)
     return Assembly(site, settings, profiles, counts, keys_of_identities, register, screen, pipeline)

@@ -8,6 +8,7 @@ from gateway.assembly import Assembly, endpoint_of
 from gateway.counts import Counts
 from gateway.lanes import Lanes
 from gateway.model import Sighting, Signal
+from gateway.profiles import Profiles
 from gateway.sources import Clock, Hear, Source, rawform
 from gateway.sources.ble import BleSource
 from gateway.sources.frames import IdentityFrames
@@ -73,18 +74,22 @@ def relay_of(assembly: Assembly) -> Relay | None:
     if settings.relay is None or settings.own_receiver is None:
         return None
     uncounted = Counts()
-
-    def identifies(structure: bytes) -> bool:
-        return bool(profiles.identities(Sighting(0.0, "", "", "", 0.0, structure), uncounted))
-
     return Relay(
         endpoint_of(settings, settings.relay.via),
         f"{assembly.site.site}-{settings.gateway.id}-{settings.relay.via}-relay",
         site=assembly.site.site,
         receiver=settings.own_receiver,
-        frames=IdentityFrames(identifies, settings.relay.addresses),
+        frames=IdentityFrames(
+            lambda structure: is_identifying(profiles, structure, uncounted), settings.relay.addresses
+        ),
         counts=assembly.counts,
     )
+
+
+def is_identifying(profiles: Profiles, structure: bytes, counts: Counts) -> bool:
+    """Whether an AD structure alone carries an identity, if only for who has its key."""
+    heard = profiles.heard(Sighting(0.0, "", "", "", 0.0, structure), counts)
+    return bool(heard.identities) or any(sealed.kind == "eid" for sealed in heard.sealed)
 
 
 def _both(hear: Hear, relay: Relay | None) -> Hear:

@@ -16,7 +16,8 @@ from gateway.identity.ephemeral import ephemeral_ids
 from gateway.identity.recognition import Recognition
 from gateway.model import Anchor, ConsentSignal, Message, Presence, Sighting, SiteMap, Zone
 from gateway.pipeline import Pipeline, Tracker
-from gateway.profiles import Part
+from gateway.profiles import Part, load_profiles
+from gateway.profiles.ble import Heard
 from gateway.settings.identity_keys import EphemeralKey, IdentityKeys
 
 T0 = 1_766_397_600.0
@@ -38,9 +39,9 @@ class Told:
     def read(self, message: Message, counts: Counts) -> list[Part | Sighting]:  # noqa: ARG002
         return []
 
-    def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]:  # noqa: ARG002
+    def heard(self, sighting: Sighting, counts: Counts) -> Heard:  # noqa: ARG002
         public = (f"mac:{sighting.address}",) if sighting.address_type == "public" else ()
-        return (*sighting.adv.decode().split(), *public)
+        return Heard((*sighting.adv.decode().split(), *public))
 
 
 def heard(
@@ -80,7 +81,39 @@ EDDYSTONE, MAC = "eddystone:00010203040506070809:aabbccddeeff", "mac:00:11:22:33
 )
 def test_the_surest_comes_first(sighting: Sighting, identities: tuple[str, ...]) -> None:
     recognition = Recognition(KEYS, Counts())
-    assert recognition.identities(sighting, Told().identities(sighting, Counts())) == identities
+    assert recognition.identities(sighting, Told().heard(sighting, Counts())) == identities
+
+
+def test_an_eddystone_eid_frame_is_known_by_its_key() -> None:
+    counts = Counts()
+    service_data = bytes.fromhex("30e4" + on_air(T0)[4:])
+    frame = bytes((3 + len(service_data), 0x16, 0xAA, 0xFE)) + service_data
+    identification = Identification(SITE, load_profiles(), Some("eid:trolley"), counts, KEYS)
+    sighting = Sighting(T0, "pi-01", "c3:00:00:00:00:01", "random", -60.0, frame)
+    ((_, reading),) = identification.heard(sighting)
+    assert getattr(reading, "device", None) == "eid:trolley"
+    assert counts.of("profiles.eddystone-eid", "needs_key") == 1
+    stranger = Identification(SITE, load_profiles(), Some("eid:trolley"), counts)
+    assert stranger.heard(sighting) == [(sighting, None)]
+
+
+def test_how_a_tag_is_comes_from_its_other_frames_too() -> None:
+    """BTHome v2 from the address that has just said who it is: battery 87 %."""
+    bthome = bytes.fromhex("0616d2fc40" + "0157")
+    ibeacon = bytes.fromhex("1aff4c000215e2c56db5dffb48d2b060d0f5a71096e000010011c5")
+    identification = Identification(SITE, load_profiles(), Some(IBEACON), Counts())
+    batteries = []
+    for n, adv in enumerate([bthome, ibeacon, bthome, ibeacon]):
+        ((_, reading),) = identification.heard(
+            Sighting(T0 + n, "pi-01", "c3:00:00:00:00:01", "random", -60.0, adv)
+        )
+        batteries.append(getattr(reading, "battery_pct", "no reading"))
+    assert batteries == ["no reading", None, "no reading", 87.0]
+    identification.forget(IBEACON)
+    ((_, reading),) = identification.heard(
+        Sighting(T0 + 5, "pi-01", "c3:00:00:00:00:01", "random", -60.0, ibeacon)
+    )
+    assert getattr(reading, "battery_pct", "no reading") is None
 
 
 class Some:

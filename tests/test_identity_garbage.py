@@ -8,6 +8,7 @@ from gateway.counts import Counts
 from gateway.identity import EveryDevice, Identification
 from gateway.identity.garbage import ADDRESSES, FAMILIES, Garbage
 from gateway.model import Anchor, Sighting, SiteMap
+from gateway.profiles.ble import Heard
 
 UUID = "a495bb10-c5b1-4b44-b512-1370f02d74de"
 OURS = "e2c56db5-dffb-48d2-b060-d0f5a71096e0"
@@ -69,8 +70,8 @@ class Beacons:
     def read(self, message: object, counts: Counts) -> list[object]:  # noqa: ARG002
         return []
 
-    def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]:  # noqa: ARG002
-        return (sighting.identity,)
+    def heard(self, sighting: Sighting, counts: Counts) -> Heard:  # noqa: ARG002
+        return Heard((sighting.identity,))
 
 
 @pytest.mark.parametrize(("distinct", "readings"), [(10, 40), (40, 10)])

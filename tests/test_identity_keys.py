@@ -38,6 +38,9 @@ def test_what_a_file_says(tmp_path: Path) -> None:
         1766397600.0,
     )
     assert load_identity_keys(written(tmp_path, "{}\n")) == IdentityKeys()
+    binds = load_identity_keys(written(tmp_path, f'bind: {{"54:48:E6:8F:80:A5": "{IRK}"}}\n'))
+    assert binds.bind_key("54:48:e6:8f:80:a5") == bytes.fromhex(IRK)
+    assert binds.bind_key("54:48:e6:8f:80:a6") is None
 
 
 def test_no_key_is_printed(tmp_path: Path) -> None:
@@ -46,7 +49,7 @@ def test_no_key_is_printed(tmp_path: Path) -> None:
     assert IRK not in printed
     assert "000102" not in printed
     assert str(keys.irks["anna-phone"]) not in f"{keys}"
-    assert repr(keys) == "IdentityKeys(1 irk, 1 eid)"
+    assert repr(keys) == "IdentityKeys(1 irk, 1 eid, 0 bind)"
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o620])
@@ -87,7 +90,7 @@ def test_a_credential_of_systemd(tmp_path: Path) -> None:
         (f'irk:\n  "{IRK}": a\n', "2:39: irk", "expected a key of 32 hex digits"),
         (f'irk:\n  Anna: "{IRK}"\n', "2:3: irk", "a key's name has lower case letters"),
         (f'irk:\n  a/b: "{IRK}"\n', "2:3: irk", "a key's name has lower case letters"),
-        (f'irks: {{a: "{IRK}"}}\n', "1:1", "known here: irk, eid"),
+        (f'irks: {{a: "{IRK}"}}\n', "1:1", "known here: irk, eid, bind"),
         (f'irk: "{IRK}"\n', "1:6: irk", "expected a mapping"),
         (f'irk: ["{IRK}"]\n', "1:6: irk", "expected a mapping"),
         (f'irk:\n  a: "{IRK}"\n  a: "{IRK}"\n', "3:3", "duplicate key; it is on line 2 already"),
@@ -103,6 +106,8 @@ def test_a_credential_of_systemd(tmp_path: Path) -> None:
         (f"eid:\n  a: {EID.replace('65280', '4294967296')}\n", "2:77: eid", "32-bit seconds counter"),
         (f"eid:\n  a: {EID.replace('00Z', '00')}\n", "2:88: eid", "such as 2026-03-01T09:00:00Z"),
         (f"eid:\n  a: {EID.replace('2025-12-22T10:00:00Z', 'noon')}\n", "2:88: eid", "such as 2026-03"),
+        (f'bind:\n  "54:48:e6": "{IRK}"\n', "2:3: bind", "expected an address such as"),
+        ('bind:\n  "54:48:e6:8f:80:a5": 5\n', "2:24: bind", "expected a key of 32 hex digits"),
         ("irk:\n" + "".join(f"  k{n}: x\n" for n in range(MOST_KEYS + 1)), "2:3: irk", "at most 4,096 are taken"),
     ],
 )  # fmt: skip

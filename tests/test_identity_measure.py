@@ -52,7 +52,10 @@ def test_ephemeral_ids() -> None:
             vector["beacon_time_s"],
             1000.0,
         )
-        if EphemeralIds({"k": key}, Counts()).resolve(vector["expect"]["eid"], 1000.0) != "eid:k":
+        if (
+            EphemeralIds({"k": key}, Counts()).resolve(bytes.fromhex(vector["expect"]["eid"]), 1000.0)
+            != "eid:k"
+        ):
             wrong.append(vector)
     assert tried >= 5
     assert wrong == []

@@ -17,6 +17,7 @@ from mosquitto import Mosquitto
 from test_identity_resolvable import IRK, address
 
 from gateway.counts import Counts
+from gateway.hearing import is_identifying
 from gateway.links import Link
 from gateway.model import ReceiverState, Sighting, Signal
 from gateway.mqtt import Connection, Endpoint, Incoming
@@ -30,6 +31,7 @@ from gateway.sources.relay import BATCH, WAITING, Relay
 PROFILES = load_profiles()
 IBEACON = "1aff4c000215e2c56db5dffb48d2b060d0f5a71096e000010011c5"
 EDDYSTONE = "1516aafe00e700010203040506070809aabbccddeeff"
+EID = "0d16aafe30e4afc638315dcd9977"
 CONTINUITY = "0bff4c001006031e2f3a4b5c"
 FIND_MY = "1eff4c001219" + "00" * 25
 EXPOSURE = "1716" + "6ffd" + "00" * 20
@@ -43,7 +45,7 @@ STATIC, PRIVATE, FLEETING, PUBLIC = (
 
 
 def identifies(structure: bytes) -> bool:
-    return bool(PROFILES.identities(Sighting(0.0, "", "", "", 0.0, structure), Counts()))
+    return is_identifying(PROFILES, structure, Counts())
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ def identifies(structure: bytes) -> bool:
     [
         (STATIC, "random", "020106" + IBEACON, IBEACON),
         (STATIC, "random", EDDYSTONE + CONTINUITY + IBEACON, EDDYSTONE + IBEACON),
+        (STATIC, "random", EID + "0303aafe", EID),  # whose it is, the gateway may know
         (STATIC, "random", CONTINUITY, None),
         (STATIC, "random", EXPOSURE + FAST_PAIR, None),
         (STATIC, "random", "", None),

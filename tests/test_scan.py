@@ -143,7 +143,7 @@ def files_in(folder: Path) -> dict[Path, bytes]:
 async def scan(*options: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", "scan", *options), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "COLUMNS": "110"},
+        env={**os.environ, "COLUMNS": "140"},
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode is not None

@@ -113,14 +113,10 @@ class EphemeralIds:
         self._due: list[tuple[float, int]] = [(-math.inf, n) for n in range(len(self._beacons))]
         """Heap: when the ids of which beacon have to move on."""
 
-    def resolve(self, ephemeral_id: str, t_s: float) -> str:
-        """The identity behind an id, 16 hex digits; empty when there is none."""
-        try:
-            wanted = bytes.fromhex(ephemeral_id)
-        except ValueError:
-            return ""
+    def resolve(self, ephemeral_id: bytes, t_s: float) -> str:
+        """The identity behind an id of 8 bytes; empty when there is none."""
         self._move_on(t_s)
-        found = self._by_id.get(wanted)
+        found = self._by_id.get(ephemeral_id)
         if found is None:
             self._counts.count("identity", "eid_foreign")
             return ""

@@ -19,7 +19,7 @@ CHANGING: Final = 3
 """Identities of one UUID from one address above which it is changing them; a tag with slots has fewer."""
 ADDRESSES: Final = 4096
 FAMILIES: Final = 512
-BROADCAST: Final = ("ibeacon", "altbeacon", "eddystone")
+BROADCAST: Final = ("ibeacon", "altbeacon", "eddystone", "tag")
 """Kinds of identity that anybody can send: no key stands behind them."""
 
 
@@ -74,7 +74,7 @@ class Garbage:
                 shown.note(identity, t_s)
                 if len(shown) > CHANGING:
                     is_changing = shown.of_family(_family(identity), t_s) > CHANGING
-            if is_changing or not is_ours:
+            if is_changing or not (is_ours or identity.startswith("tag:")):
                 family = _family(identity)
                 members = _entry(self._families, family, MOST_OF_FAMILY, FAMILIES)
                 members.note(identity, t_s)
@@ -86,8 +86,8 @@ class Garbage:
 
 
 def _family(identity: str) -> str:
-    """`ibeacon:<uuid>:` of an iBeacon; an AltBeacon without its last two parts, an Eddystone's namespace."""
-    return identity.rsplit(":", 1 if identity.startswith("eddystone:") else 2)[0] + ":"
+    """`ibeacon:<uuid>:` of an iBeacon; an AltBeacon without its last two parts, a namespace, a maker."""
+    return identity.rsplit(":", 1 if identity.startswith(("eddystone:", "tag:")) else 2)[0] + ":"
 
 
 def _entry(entries: OrderedDict[str, _Recent], name: str, most: int, room: int) -> _Recent:

@@ -12,6 +12,8 @@ from gateway.identity.garbage import Garbage
 from gateway.identity.recognition import Recognition, is_broadcast
 from gateway.model import Fix, Message, Observation, Reading, Sighting, SiteMap
 from gateway.profiles import Assembler, Part
+from gateway.profiles.ble import Heard
+from gateway.profiles.telemetry import TelemetryMemory
 from gateway.settings.identity_keys import IdentityKeys
 
 SWAPPED_WITHIN_DEG = 0.1
@@ -42,7 +44,7 @@ class Reader(Protocol):
     """What this room needs of the profiles."""
 
     def read(self, message: Message, counts: Counts) -> list[Item]: ...
-    def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]: ...
+    def heard(self, sighting: Sighting, counts: Counts) -> Heard: ...
 
 
 class Identification:
@@ -61,6 +63,7 @@ class Identification:
         self._profiles = profiles
         self._recognition = Recognition(keys, counts)
         self._garbage = Garbage()
+        self._telemetry = TelemetryMemory()
         self._enrolment = enrolment
         self._counts = counts
         self._assembler = Assembler(counts)
@@ -81,6 +84,7 @@ class Identification:
     def forget(self, subject: str) -> None:
         """Nothing of this subject is kept here, not even half a position."""
         self._assembler.forget(subject)
+        self._telemetry.forget(subject)
 
     def is_receiver(self, name: str) -> bool:
         return name in self._receivers
@@ -110,27 +114,40 @@ class Identification:
     def _reading(self, sighting: Sighting) -> Reading | None:
         """The surest identity that is enrolled, on its link."""
         outcome = ""
-        for device, link, subject in self._claims(sighting):
+        heard = self._profiles.heard(sighting, self._counts)
+        for device, link, subject in self._claims(sighting, heard):
             if subject is None:
                 outcome = outcome or "unknown"
             elif self._enrolment.admits(subject, sighting.t_s):
                 self._counts.count("identity", "enrolled")
-                return Reading(sighting.t_s, subject, device, link, sighting.rssi_dbm)
+                return self._read(sighting, heard, subject, device, link)
             else:
                 outcome = "without_consent"
         if outcome:
             self._counts.count("identity", outcome)
+        if heard.telemetry is not None:  # perhaps of a device that says who it is in another frame
+            self._telemetry.note(sighting.address, heard.telemetry, sighting.t_s)
         if sighting.receiver not in self._receivers:
             self._counts.count("identity", "unknown_receiver")
         return None
 
-    def _claims(self, sighting: Sighting) -> list[tuple[str, str, str | None]]:
+    def _read(self, sighting: Sighting, heard: Heard, subject: str, device: str, link: str) -> Reading:
+        """With how the device is, as it said now or lately in another frame from this address."""
+        t_s, address = sighting.t_s, sighting.address
+        if device == sighting.receiver:  # the address is that of the beacon which it reports
+            return Reading(t_s, subject, device, link, sighting.rssi_dbm)
+        self._telemetry.belongs(address, subject)
+        if heard.telemetry is not None:
+            self._telemetry.note(address, heard.telemetry, t_s)
+        known = self._telemetry.of(address, t_s)
+        return Reading(t_s, subject, device, link, sighting.rssi_dbm, known.battery_pct, known.moved)
+
+    def _claims(self, sighting: Sighting, heard: Heard) -> list[tuple[str, str, str | None]]:
         """Device, link and subject by each identity that is believed, the surest first.
 
         The link is the fixed end: the receiver, or the placed beacon that an enrolled phone reports.
         """
-        read = self._profiles.identities(sighting, self._counts)
-        identities = self._recognition.identities(sighting, read)
+        identities = self._recognition.identities(sighting, heard)
         if not identities:
             return []
         if sighting.receiver not in self._receivers:

@@ -9,9 +9,10 @@ from gateway.identity.ephemeral import EphemeralIds
 from gateway.identity.garbage import BROADCAST
 from gateway.identity.resolvable import ResolvableAddresses
 from gateway.model import Sighting
+from gateway.profiles.ble import Heard
 from gateway.settings.identity_keys import IdentityKeys
 
-RANK: Final = {"irk": 0, "eid": 1, "ibeacon": 2, "altbeacon": 3, "eddystone": 4, "mac": 5}
+RANK: Final = {"irk": 0, "eid": 1, "ibeacon": 2, "altbeacon": 3, "eddystone": 4, "tag": 5, "mac": 6}
 """A kind that only a key's owner can make before those that anybody can send."""
 _LAST: Final = len(RANK)
 
@@ -23,28 +24,31 @@ class Recognition:
         self._addresses = ResolvableAddresses(keys.irks, counts)
         self._ephemeral = EphemeralIds(keys.eids, counts)
 
-    def identities(self, sighting: Sighting, read: tuple[str, ...]) -> tuple[str, ...]:
-        """`read`: identities in the advertisement, of the receiver's decoding, and the public address.
+    def identities(self, sighting: Sighting, heard: Heard) -> tuple[str, ...]:
+        """`heard`: identities as read or as the receiver decoded them, the public address, ephemeral ids.
 
-        `eid:<16 hex digits>` among them stands for an ephemeral id and becomes `eid:<key name>`, or nothing.
+        An `eid:` among the identities is an ephemeral id that a receiver has decoded, 16 hex digits.
         """
-        found: list[str] = []
-        resolved = self._addresses.resolve(sighting.address, sighting.address_type, sighting.t_s)
-        if resolved:
-            found.append(resolved)
-        for identity in read:
+        t_s = sighting.t_s
+        found = [self._addresses.resolve(sighting.address, sighting.address_type, t_s)]
+        for identity in heard.identities:
             is_ephemeral = identity.startswith("eid:")
-            known = self._ephemeral.resolve(identity[4:], sighting.t_s) if is_ephemeral else identity
-            if known and known not in found:
-                found.append(known)
-        if len(found) > 1:
-            found.sort(key=_rank)
-        return tuple(found)
+            found.append(self._ephemeral.resolve(_hex(identity[4:]), t_s) if is_ephemeral else identity)
+        found += [self._ephemeral.resolve(s.data, t_s) for s in heard.sealed if s.kind == "eid"]
+        known = tuple(dict.fromkeys(filter(None, found)))
+        return known if len(known) < 2 else tuple(sorted(known, key=_rank))
 
 
 def is_broadcast(identity: str) -> bool:
     """Whether anybody can send it."""
     return identity.startswith(BROADCAST)
+
+
+def _hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 def _rank(identity: str) -> int:

@@ -4,6 +4,8 @@
       anna-phone: "ec0234a357c8ad05341010a60a397d9b"
     eid:                                   # Eddystone-EID beacons
       trolley-12: {key: "…", exponent: 10, beacon_time_s: 65280, at: "2026-03-01T09:00:00Z"}
+    bind:                                  # tags that encrypt what they say (BTHome v2), by address
+      "54:48:e6:8f:80:a5": "231d39c1d7cc1ab1aee224cd096db932"
 
 Problems name the line and nothing that stands there: neither keys nor whose they are.
 """
@@ -25,11 +27,13 @@ from gateway.located import Document
 from gateway.located import load as load_yaml
 from gateway.settings.sections import NAME_PATTERN
 
+_KINDS: Final = ("irk", "eid", "bind")
 MOST_KEYS: Final = 4096
 """Of each kind. Each new private address is tried with every resolving key."""
 MOST_EXPONENT: Final = 15
 _EID_MEMBERS: Final = frozenset(["key", "exponent", "beacon_time_s", "at"])
 _HEX_KEY: Final = re.compile(r"[0-9a-fA-F]{32}")
+_ADDRESS: Final = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _MAY_BE_SECRET: Final = re.compile(r"\w{16,}")
 _MEMBERS_READ: Final = "key, exponent, beacon_time_s, at"
 
@@ -55,9 +59,14 @@ class IdentityKeys(Struct, frozen=True):
 
     irks: dict[str, bytes] = field(default_factory=dict)
     eids: dict[str, EphemeralKey] = field(default_factory=dict)
+    binds: dict[str, bytes] = field(default_factory=dict)
+    """By address, lower case: keys that open what a tag says, and identify nobody."""
+
+    def bind_key(self, address: str) -> bytes | None:
+        return self.binds.get(address)
 
     def __repr__(self) -> str:
-        return f"IdentityKeys({len(self.irks)} irk, {len(self.eids)} eid)"
+        return f"IdentityKeys({len(self.irks)} irk, {len(self.eids)} eid, {len(self.binds)} bind)"
 
 
 def load_identity_keys(secret: str, environ: Mapping[str, str] | None = None) -> IdentityKeys:
@@ -81,7 +90,7 @@ def load_identity_keys(secret: str, environ: Mapping[str, str] | None = None) ->
 def _silent(problem: Problem) -> Problem:
     """Without the line of the file and without the name of an entry."""
     kind = problem.key.partition(".")[0]
-    return replace(problem, source="", key=kind if kind in ("irk", "eid") else "")
+    return replace(problem, source="", key=kind if kind in _KINDS else "")
 
 
 class _Reader:
@@ -93,13 +102,15 @@ class _Reader:
 
     def keys(self) -> IdentityKeys:
         for kind in self._document.data:
-            if kind not in ("irk", "eid"):
-                self._say((kind,), "unknown key; known here: irk, eid", at_key=True)
+            if kind not in _KINDS:
+                self._say((kind,), f"unknown key; known here: {', '.join(_KINDS)}", at_key=True)
         irks = {name: self._key(("irk", name), value) for name, value in self._named("irk")}
         eids = {name: self._ephemeral(name, value) for name, value in self._named("eid")}
+        binds = {address.lower(): self._key(("bind", address), v) for address, v in self._named("bind")}
         return IdentityKeys(
             {name: key for name, key in irks.items() if key is not None},
             {name: key for name, key in eids.items() if key is not None},
+            {address: key for address, key in binds.items() if key is not None},
         )
 
     def _named(self, kind: str) -> Iterator[tuple[str, Any]]:
@@ -111,6 +122,12 @@ class _Reader:
             self._say((kind,), f"{len(section):,} keys; at most {MOST_KEYS:,} are taken")
             return
         for name, value in section.items():
+            if kind == "bind":
+                if isinstance(name, str) and _ADDRESS.fullmatch(name):
+                    yield name, value
+                else:
+                    self._say((kind, name), "expected an address such as 54:48:e6:8f:80:a5", at_key=True)
+                continue
             if not isinstance(name, str) or re.fullmatch(NAME_PATTERN, name) is None or name != name.lower():
                 self._say((kind, name), "a key's name has lower case letters, digits, dots, dashes, "
                           "underscores, at most 64; a number needs quotes", at_key=True)  # fmt: skip

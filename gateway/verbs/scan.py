@@ -24,6 +24,9 @@ from gateway.settings.identity_keys import IdentityKeys
 from gateway.sources.ble import BleSource
 from gateway.verbs.scan_table import Air, Seen, as_json, for_the_map, table
 
+EDDYSTONE_LOSS_DB = 41.0
+"""Between 0 and 1 m (google/eddystone, protocol specification of UID frames)."""
+
 Say = Callable[[str], None]
 
 
@@ -49,16 +52,29 @@ class Known:
 
     def look(self, sighting: Sighting) -> Seen:
         counts = Counts()
-        identities = self._recognition.identities(sighting, self._profiles.identities(sighting, counts))
+        identities = self._recognition.identities(sighting, self._profiles.heard(sighting, counts))
         rooms = (
-            room.partition(".")[2] for room, said in counts.by_room().items() if said.keys() & {"matched"}
+            room.partition(".")[2]
+            for room, said in counts.by_room().items()
+            if said.keys() & {"matched", "needs_key"}
         )
         names = tuple(name for name in rooms if name)
+        power_dbm = self._power_at_1_m_dbm(sighting)
         for identity in identities:
             known = self._name(identity)
             if known:
-                return Seen(identity, names, known)
-        return Seen(identities[0] if identities else "", names, "")
+                return Seen(identity, names, known, power_dbm)
+        return Seen(identities[0] if identities else "", names, "", power_dbm)
+
+    def _power_at_1_m_dbm(self, sighting: Sighting) -> float | None:
+        for decoded in self._profiles.decode(sighting.adv, sighting.address):
+            power = decoded.values.get("power_1m_dbm")
+            if isinstance(power, int | float):
+                return float(power)
+            power = decoded.values.get("power_0m_dbm")
+            if isinstance(power, int | float):
+                return float(power) - EDDYSTONE_LOSS_DB
+        return None
 
     def _name(self, identity: str) -> str:
         if identity in self._beacons:
@@ -72,6 +88,7 @@ async def scan(wanted: Wanted, say: Say, tell: Say) -> None:
     profiles = configuration.profiles if configuration else load_profiles()
     keys = assembly.identity_keys_of(configuration.settings) if configuration else NO_KEYS
     clock = PipelineClock()
+    profiles = profiles.with_bind_keys(keys)
     air = Air(Known(profiles, configuration, keys).look, clock(), wanted.seconds)
     source = await _listen(wanted, air, configuration, clock, tell)
     if not air.rows() and source.link.state != "up":

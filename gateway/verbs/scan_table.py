@@ -16,6 +16,8 @@ BUCKETS: Final = 12
 """Columns of the sparkline, each an equal part of the scan."""
 LOUDEST_DBM, FAINTEST_DBM = -40.0, -100.0
 BARS: Final = "▁▂▃▄▅▆▇█"
+PROFILES_SHOWN: Final = 24
+"""Characters."""
 NAMELESS_SHOWN: Final = 10
 """Devices without an identity in the table, the loudest first; the rest is a number."""
 
@@ -179,7 +181,7 @@ def _id(identity: str) -> str:
 
 
 def _profiles(row: Row) -> str:
-    return ", ".join(sorted(row.profiles)) or "-"
+    return fitted(", ".join(sorted(row.profiles)), PROFILES_SHOWN) or "-"
 
 
 def _known(row: Row) -> str:
