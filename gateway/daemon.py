@@ -167,6 +167,7 @@ class _Running:
 
 async def _only_relay(relay: Relay, assembly: Assembly, clock: PipelineClock, stop: asyncio.Event) -> None:
     """Hear for another gateway: no pipeline, no store, and no clock that has to be right."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is no consent to read again
     async with asyncio.TaskGroup() as group:
         radios = list(radios_of(assembly, relay.hear, clock))
         relay.radios += (radio.link for radio in radios)

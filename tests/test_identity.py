@@ -156,6 +156,39 @@ def test_an_enrolled_phone_reports_a_placed_beacon_with_an_ephemeral_id() -> Non
     assert (reading.device, reading.link) == ("irk:anna-phone", "shelf")  # type: ignore[union-attr]
 
 
+def test_whatever_is_heard_nothing_is_raised_and_strangers_stay_strangers() -> None:
+    """Random addresses, types, identities and bytes, mutated frames among them, and time that stands or leaps."""
+    chance = random.Random(11)
+    frames = [bytes.fromhex(f) for f in ("1aff4c000215e2c56db5dffb48d2b060d0f5a71096e000010011c5",
+                                         "0d16aafe30e4afc638315dcd9977", "0616d2fc400157", "0bff4c001006031e2f3a4b5c")]  # fmt: skip
+    texts = [
+        "",
+        "eid:",
+        "eid:zz",
+        "irk:",
+        ":",
+        "ibeacon:",
+        "tag:",
+        "eddystone:",
+        "vehicle:x",
+        "\x00",
+        "ü" * 300,
+    ]
+    identification = Identification(SITE, load_profiles(), Some("irk:anna-phone"), Counts(), KEYS)
+    t_s = T0
+    for _ in range(20_000):
+        t_s += chance.choice([0.0, 0.0, 0.01, 1.0, 5000.0])
+        adv = bytearray(chance.choice(frames))
+        for _ in range(chance.choice([0, 0, 1, 3])):
+            adv[chance.randrange(len(adv))] = chance.getrandbits(8)
+        where = chance.choice(["", "x", "4", "7f:ff", "40:" * 400, f"{chance.getrandbits(48):012x}",
+                               chance.getrandbits(48).to_bytes(6, "big").hex(":")])  # fmt: skip
+        heard_ = Sighting(t_s, chance.choice(["pi-01", "pi-99", "irk:anna-phone"]), where,
+                          chance.choice(["", "public", "random", "?"]), -60.0, bytes(adv), chance.choice(texts))  # fmt: skip
+        ((_, reading),) = identification.heard(heard_)
+        assert reading is None
+
+
 # --- through the whole pipeline ---
 
 

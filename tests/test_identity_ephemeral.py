@@ -113,6 +113,15 @@ def test_the_id_before_may_be_on_the_air_still() -> None:
         assert ids.resolve(late if t_s % 100 else shown(T0 + t_s), T0 + t_s) == "eid:trolley"
 
 
+def test_a_clock_that_is_corrected_is_followed_from_then_on_at_the_second() -> None:
+    ids, _ = of("trolley")
+    for t_s in range(0, 20_000, 7):
+        off_s = 0.0 if t_s < 5000 else -700.0
+        at_s = T0 + t_s + (0.0 if t_s < 5000 else 3600.0)  # silent while its battery is changed
+        assert ids.resolve(shown(at_s, off_s=off_s), at_s) == "eid:trolley"
+    assert len(ids._due) == 1
+
+
 def test_what_is_computed_ahead_is_bounded_and_the_nearest_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ephemeral, "MOST_IDS", 400)
     counts = Counts()

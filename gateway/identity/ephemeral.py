@@ -60,6 +60,8 @@ class _Beacon:
         self.sure_s = key.at_s
         """When `ahead_s` was last confirmed: since then it may have drifted."""
         self.heard_s: float | None = None
+        self.due_s = -math.inf
+        """When `quanta` has to move on."""
         self.quanta = range(0)
         self.ids: deque[bytes] = deque()
         """Of `quanta`, in their order."""
@@ -111,7 +113,7 @@ class EphemeralIds:
         self._by_id: dict[bytes, tuple[int, int]] = {}
         """Beacon and quantum of every id computed ahead."""
         self._due: list[tuple[float, int]] = [(-math.inf, n) for n in range(len(self._beacons))]
-        """Heap: when the ids of which beacon have to move on."""
+        """Heap of `due_s` by beacon; an entry that is no longer the beacon's own is stale."""
 
     def resolve(self, ephemeral_id: bytes, t_s: float) -> str:
         """The identity behind an id of 8 bytes; empty when there is none."""
@@ -133,13 +135,15 @@ class EphemeralIds:
 
     def _move_on(self, t_s: float) -> None:
         while self._due and self._due[0][0] <= t_s:
-            number = self._due[0][1]
-            self._compute(number, t_s)
-            heapq.heapreplace(self._due, (self._beacons[number].next_change_s(t_s), number))
+            due_s, number = heapq.heappop(self._due)
+            if due_s == self._beacons[number].due_s:
+                self._compute(number, t_s)
 
     def _compute(self, number: int, t_s: float) -> None:
         """Bring the ids of a beacon to the window of now: those that are there already stay."""
         beacon = self._beacons[number]
+        beacon.due_s = beacon.next_change_s(t_s)
+        heapq.heappush(self._due, (beacon.due_s, number))
         wanted, held = beacon.window(t_s, self._most), beacon.quanta
         if wanted.start < held.start or wanted.start >= held.stop:
             self._forget(beacon, len(held))

@@ -30,13 +30,17 @@ class Recognition:
         An `eid:` among the identities is an ephemeral id that a receiver has decoded, 16 hex digits.
         """
         t_s = sighting.t_s
-        found = [self._addresses.resolve(sighting.address, sighting.address_type, t_s)]
+        resolved = self._addresses.resolve(sighting.address, sighting.address_type, t_s)
+        found = [resolved] if resolved else []
         for identity in heard.identities:
             is_ephemeral = identity.startswith("eid:")
             found.append(self._ephemeral.resolve(_hex(identity[4:]), t_s) if is_ephemeral else identity)
-        found += [self._ephemeral.resolve(s.data, t_s) for s in heard.sealed if s.kind == "eid"]
-        known = tuple(dict.fromkeys(filter(None, found)))
-        return known if len(known) < 2 else tuple(sorted(known, key=_rank))
+        for sealed in heard.sealed:
+            if sealed.kind == "eid":
+                found.append(self._ephemeral.resolve(sealed.data, t_s))
+        if len(found) < 2:
+            return tuple(found) if found and found[0] else ()
+        return tuple(sorted(dict.fromkeys(filter(None, found)), key=_rank))
 
 
 def is_broadcast(identity: str) -> bool:

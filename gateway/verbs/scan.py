@@ -53,12 +53,7 @@ class Known:
     def look(self, sighting: Sighting) -> Seen:
         counts = Counts()
         identities = self._recognition.identities(sighting, self._profiles.heard(sighting, counts))
-        rooms = (
-            room.partition(".")[2]
-            for room, said in counts.by_room().items()
-            if said.keys() & {"matched", "needs_key"}
-        )
-        names = tuple(name for name in rooms if name)
+        names = _claiming(counts, "matched") or _claiming(counts, "needs_key")
         power_dbm = self._power_at_1_m_dbm(sighting)
         for identity in identities:
             known = self._name(identity)
@@ -80,6 +75,12 @@ class Known:
         if identity in self._beacons:
             return f"beacon {self._beacons[identity]}"
         return "enrolled" if self._register.subject_of(identity) is not None else ""
+
+
+def _claiming(counts: Counts, outcome: str) -> tuple[str, ...]:
+    """Profiles of which one advertisement had this outcome."""
+    rooms = (room for room, said in counts.by_room().items() if outcome in said)
+    return tuple(room.removeprefix("profiles.") for room in rooms if room.startswith("profiles."))
 
 
 async def scan(wanted: Wanted, say: Say, tell: Say) -> None:
