@@ -281,6 +281,34 @@ async def test_a_gateway_with_two_relays(tmp_path: Path) -> None:
                 assert trace not in place.log.read_text()
 
 
+@pytest.mark.timeout(60)
+async def test_a_gateway_may_relay_as_well(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        place = Place(tmp_path, broker)
+        settings = place.config / "gateway.yaml"
+        own = settings.read_text().replace("subscribe: [generic-raw, owntracks]", "subscribe: [owntracks]")
+        settings.write_text(
+            own + "ble: {adapters: [auto], receiver: pi-01}\nrelay: {via: local, addresses: []}\n"
+        )
+        place.enrol(consent("trolley", TAG.format(n=1)))
+        async with AsyncExitStack() as stack:
+            fake, environ = await stack.enter_async_context(radio())
+            told = await stack.enter_async_context(listening(place, "receivers/v1/test/#"))
+            at = await stack.enter_async_context(platform(place))
+            daemon = await stack.enter_async_context(place.daemon(**environ))
+            await daemon.says("ble: up")
+            await daemon.says("relay local: up")
+            await advertise(fake, -45, 4)
+            await until(lambda: _where(at.events, "trolley") == {"cereals"})
+            await daemon.stop()
+            await until(lambda: _is_will(told[-1], "pi-01"), seconds=5)
+        raw = [
+            e for i in told if i.topic == "receivers/v1/test/pi-01" for e in msgspec.json.decode(i.payload)
+        ]
+        assert {e["address"] for e in raw} == {"c3:00:00:25:ef:6a"}
+        assert {e["adv"] for e in raw} == {advertisement(1)[6:]}
+
+
 def _alive(incoming: Incoming) -> bool:
     state = decode_state(incoming.payload) if incoming.topic.endswith("/state") else None
     return state is not None and state.alive
