@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from gateway.counts import Counts
 from gateway.identity.aes import Encrypt, encryption
+from gateway.profiles.ble import is_resolvable
 
 NEW_PER_SECOND: Final = 20
 """Addresses tried with all keys in one second of pipeline time; those known already cost nothing."""
@@ -54,7 +55,7 @@ class ResolvableAddresses:
 
     def resolve(self, address: str, address_type: str, t_s: float) -> str:
         """The identity behind an address; empty when there is none, or none yet."""
-        if not self._keys or address_type == "public" or address[:1] not in "4567":
+        if not self._keys or address_type == "public" or not is_resolvable(address):
             return ""
         known = self._resolved.get(address)
         if known is not None and t_s - known[1] <= RESOLVED_S:

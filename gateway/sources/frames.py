@@ -11,6 +11,7 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from gateway.model import Sighting
+from gateway.profiles.ble import is_resolvable
 
 AddressKind = Literal["public", "resolvable"]
 REMEMBERED: Final = 4096
@@ -55,5 +56,4 @@ class IdentityFrames:
 def _address_kind(sighting: Sighting) -> AddressKind | None:
     if sighting.address_type == "public":
         return "public"
-    # The two most significant bits are 01 (Core Vol 6 Part B §1.3.2.2).
-    return "resolvable" if sighting.address[:1] in ("4", "5", "6", "7") else None
+    return "resolvable" if is_resolvable(sighting.address) else None
