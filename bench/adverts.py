@@ -4,9 +4,9 @@
     python bench/adverts.py --quick        some 5 s
 
 The real BleakScanner and dbus-fast hear a bluetoothd without a radio (tests/fake_bluez.py), which runs in a
-process of its own, so that only the receiving side is timed. The same advertisements then go to the profiles. The
-best of several rounds counts on both sides. Ends with an error if an advertisement was lost, or if rejecting one
-costs more than a quarter of delivering it.
+process of its own, so that only the receiving side is timed. The same advertisements then go to the profiles.
+The best of several rounds counts on both sides. Ends with an error if an advertisement was lost, or if
+rejecting one costs more than a quarter of delivering it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from bleak import BleakScanner
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from fake_bluez import FakeBluez, private_bus
 
 from gateway.counts import Counts
 from gateway.model import Sighting
 from gateway.profiles import load_profiles
+from gateway.sources.ble import ad_structures
 
 DEVICES = 60
 BURST = 16
@@ -58,24 +61,21 @@ async def advertise(n: int) -> None:
     """The other process: a bluetoothd that reports `n` advertisements as soon as somebody scans."""
     async with FakeBluez("hci0") as bluez:
         print("ready", flush=True)
-        while not bluez.scanning:
+        while not bluez.scanning:  # noqa: ASYNC110 - it has no event for it
             await asyncio.sleep(0.01)
         adverts = on_the_air(n)
         for i in range(0, n, BURST):  # one by one each would wake the receiving process, which costs more
-            sent = [bluez.advert(a, rssi, manufacturer=m, service=s) for a, rssi, m, s in adverts[i : i + BURST]]
+            burst = adverts[i : i + BURST]
+            sent = (bluez.advert(a, rssi, manufacturer=m, service=s) for a, rssi, m, s in burst)
             await asyncio.gather(*sent)
             await asyncio.sleep(0.004)
-        while bluez.scanning:
+        while bluez.scanning:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.2)  # the answer to StopDiscovery is on its way
 
 
 async def delivered(n: int) -> tuple[float, list[Sighting]]:
     """CPU seconds for each advertisement until bleak's callback has it, and what was heard."""
-    from bleak import BleakScanner
-
-    from gateway.sources.ble import ad_structures
-
     heard = []
     everything = asyncio.Event()
 

@@ -38,7 +38,9 @@ WITH_KEYS = PROFILES.with_bind_keys(EveryKey())
 
 def structure(document: dict[str, Any], vector: dict[str, Any]) -> bytes:
     """The AD structure of a vector that has only what follows the company id or UUID."""
-    payload, match = bytes.fromhex(vector["data"]), document["match"]
+    payload: bytes = bytes.fromhex(vector["data"])
+    match = document["match"]
+    head: bytes
     if "service" in match:
         head = b"\x16" + match["service"].to_bytes(2, "little")
     else:
@@ -156,7 +158,12 @@ def test_no_advertisement_costs_64_kib() -> None:
             tracemalloc.reset_peak()
             profiles.heard(sighting, counts)
             largest = max(largest, tracemalloc.get_traced_memory()[1] - before)
-        for adv in (b"\x03\xff\x4c\x00" * 400, b"\x05\x16\xd2\xfc\x40\x3a" * 270, ADVERTS[0] * 60, b"\xff" * 70_000):
+        for adv in (
+            b"\x03\xff\x4c\x00" * 400,
+            b"\x05\x16\xd2\xfc\x40\x3a" * 270,
+            ADVERTS[0] * 60,
+            b"\xff" * 70_000,
+        ):
             before = tracemalloc.get_traced_memory()[0]
             tracemalloc.reset_peak()
             PROFILES.heard(Sighting(0.0, "pi", "", "", -60.0, adv), counts)
@@ -181,7 +188,15 @@ def test_20_000_messages() -> None:
         empty += not outcomes
         reasons.update(outcomes)
     assert empty < 100  # lists without an item: nothing was said, and nothing is counted
-    assert reasons >= {"matched", "not_mine", "malformed", "not_utf8", "not_finite", "out_of_range", "too_short"}
+    assert reasons >= {
+        "matched",
+        "not_mine",
+        "malformed",
+        "not_utf8",
+        "not_finite",
+        "out_of_range",
+        "too_short",
+    }
 
 
 @pytest.mark.parametrize("topic", sorted({topic.split("/")[0]: topic for topic, _ in MESSAGES}.values()))

@@ -17,8 +17,8 @@ from gateway.profiles.templates import SCHEMES
 from gateway.profiles.values import MAX_ADV_BYTES
 
 CACHED = 640
-"""Advertisements whose result is kept: a tag repeats the same bytes many times a second. From 683 on the table
-would grow by 70 KiB at once, and 64 is what one advertisement may cost."""
+"""Advertisements whose result is kept: a tag repeats the same bytes many times a second. From 683 on the
+table would grow by 70 KiB at once, and 64 is what one advertisement may cost."""
 
 MOST_CLAIMS = 32
 """Claims on one advertisement that are looked at: 270 fit into one that somebody makes for the purpose."""
