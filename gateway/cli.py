@@ -151,9 +151,10 @@ def schema(folder: Path | None) -> None:
 
     Example: gateway schema --out config/schema
     """
+    from gateway.profiles.editor_schema import NAME, editor_schema
     from gateway.settings.schemas import schemas
 
-    for name, text in schemas().items():
+    for name, text in (schemas() | {NAME: editor_schema()}).items():
         if folder is None:
             click.echo(text)
         else:
@@ -329,24 +330,36 @@ def profiles() -> None:
     """The firmware profiles: how bytes and payloads are read."""
 
 
+_own_profiles = click.option(
+    "--config",
+    "directory",
+    type=Directory,
+    help="A configuration whose own profiles (DIR/profiles) count too.",
+)
+
+
 @profiles.command("list")
+@_own_profiles
 @_problems_exit(EXIT_PROBLEMS)
-def profiles_list() -> None:
-    """Name every profile and the topics it is heard on."""
+def profiles_list(directory: Path | None) -> None:
+    """Name every profile, the topics it is heard on, and what could not be verified."""
     from gateway.profiles import load_profiles
 
-    loaded = load_profiles()
+    loaded = load_profiles(own=directory and directory / "profiles")
     for name in loaded.names:
-        click.echo(f"{name:20} {' '.join(loaded.topics(name, None)) or 'BLE'}")
+        click.echo(f"{name:22} {' '.join(loaded.topics(name, None)) or 'BLE'}")
+        if doubt := loaded.doubt(name):
+            click.echo(f"{'':22} not verified: {doubt}")
 
 
 @profiles.command("test")
+@_own_profiles
 @_problems_exit(EXIT_PROBLEMS)
-def profiles_test() -> None:
+def profiles_test(directory: Path | None) -> None:
     """Run the vectors that every profile carries from its vendor's document."""
     from gateway.profiles import load_profiles
 
-    results = load_profiles().test()
+    results = load_profiles(own=directory and directory / "profiles").test()
     wrong = [result for result in results if not result.passed]
     for result in wrong:
         click.echo(str(result), err=True)

@@ -16,9 +16,12 @@ from gateway.profiles.telemetry import Telemetry, telemetry_in
 from gateway.profiles.templates import SCHEMES
 from gateway.profiles.values import MAX_ADV_BYTES
 
-CACHED = 1024
-"""Advertisements whose result is kept: a tag repeats the same bytes many times a second. More would make the
-table grow by over 64 KiB at a time, and that is what one advertisement may cost."""
+CACHED = 640
+"""Advertisements whose result is kept: a tag repeats the same bytes many times a second. From 683 on the
+table would grow by 70 KiB at once, and 64 is what one advertisement may cost."""
+
+MOST_CLAIMS = 32
+"""Claims on one advertisement that are looked at: 270 fit into one that somebody makes for the purpose."""
 
 # AD types, Bluetooth Assigned Numbers §2.3
 _SERVICE_16, _SERVICE_32, _SERVICE_128, _MANUFACTURER = 0x16, 0x20, 0x21, 0xFF
@@ -123,7 +126,7 @@ class BleIndex:
         """
         tries: list[tuple[BleReader, int, int, int | None]] = []
         places, at, size = self._places, 0, len(adv)
-        while at + 3 < size:
+        while at + 3 < size and len(tries) < MOST_CLAIMS:
             length = adv[at]
             end = at + 1 + length
             if not length or end > size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 from gateway.located import did_you_mean
 from gateway.profiles.checks_mqtt import mqtt_meet, mqtt_mistakes
@@ -25,11 +26,6 @@ def _ble(profile: BleProfile) -> Iterator[Mistake]:
     has_company = profile.match.manufacturer is not None
     for place, frame in profile.all_frames:
         yield from _frame(frame, place, has_company=has_company)
-    frames = profile.all_frames
-    for i, (place, frame) in enumerate(frames):
-        for earlier_place, earlier in frames[:i]:
-            if _frames_meet(earlier, frame):
-                yield place, f"could claim what {'.'.join(earlier_place)} claims"
     any_company = profile.match.manufacturer == "any"
     for i, vector in enumerate(profile.vectors):
         if vector.data is not None and any_company and vector.company is None:
@@ -107,7 +103,15 @@ def _lies_in(part: list[int], shortest: int) -> bool:
     return 0 <= start <= end <= shortest
 
 
-# --- two profiles ---
+# --- two frames, two profiles ---
+
+
+def shadowed(profile: BleProfile | MqttProfile) -> Iterator[tuple[Place, Place]]:
+    """Places of frames of one profile that could claim the same payload, the first one first."""
+    frames = profile.all_frames if isinstance(profile, BleProfile) else []
+    for (one, a), (two, b) in combinations(frames, 2):
+        if _frames_meet(a, b):
+            yield one, two
 
 
 def meet(a: BleProfile | MqttProfile, b: BleProfile | MqttProfile) -> bool:

@@ -133,10 +133,10 @@ class Profiles:
         """What every profile that an advertisement belongs to says of it: for those who look, not counted."""
         return self._ble.claims(adv, address)
 
-    def about(self, name: str) -> str:
-        """What is not verified about a profile, empty when all of it stands in the vendor's document."""
+    def doubt(self, name: str) -> str:
+        """What could not be verified about a profile, in a line; empty when its document says it all."""
         profile = next(p for p in self._all if p.profile == name)
-        return "" if profile.verified else profile.note
+        return "" if profile.verified else " ".join(profile.note.split())
 
     def test(self) -> Sequence[VectorResult]:
         """Every vector of every profile, run again."""

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from gateway.located import did_you_mean
 from gateway.profiles.outcome import Outcome
@@ -26,6 +37,23 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Accepts:
+    """A validator that runs first and takes shorter spellings, which editors have to know of too."""
+
+    def __init__(self, takes: Callable[[Any], Any], *spellings: dict[str, Any]) -> None:
+        self._takes, self._spellings = takes, spellings
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._takes, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        full = handler(schema)
+        spellings = self._spellings or (full["items"],)
+        return {"anyOf": [*spellings, full]}
+
+
 def _hex(value: str) -> str:
     if not re.fullmatch(r"(?:[0-9a-fA-F]{2})*", value):
         raise ValueError(f"expected pairs of hex digits in quotes, got {value!r}")
@@ -36,13 +64,18 @@ def listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+ONE_OR_MORE = Accepts(listed)
+"""A list, or its only item."""
+
+
 def _rising(value: list[float]) -> list[float]:
     if value[0] > value[-1]:
         raise ValueError("expected the lower bound first")
     return value
 
 
-def _layout(value: str) -> str:
+def checked_layout(value: str) -> str:
+    """ValueError in an operator's words for a layout that there is not."""
     if not LAYOUT.fullmatch(value):
         raise ValueError(f"expected {_LAYOUTS}, or to the end text, hex; text8, hex8 begin with their length")
     return value
@@ -80,7 +113,7 @@ Hex = Annotated[str, AfterValidator(_hex)]
 Bounds = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_rising)]
 FieldName = Annotated[str, AfterValidator(_field_name)]
 IdentityText = Annotated[str, AfterValidator(_identity)]
-Layout = Annotated[str, AfterValidator(_layout)]
+Layout = Annotated[str, AfterValidator(checked_layout)]
 ProfileName = Annotated[str, AfterValidator(_profile_name)]
 
 
@@ -88,6 +121,8 @@ class AnyProfile(Strict):
     profile: ProfileName
     source: Annotated[str, Field(min_length=1)]
     """The vendor's document."""
+    replaces: ProfileName | None = None
+    """Of a profile of one's own: the shipped one that it stands for."""
     verified: bool = True
     """False: not everything here stands in that document; `note` says what."""
     note: str = ""
@@ -105,7 +140,7 @@ class ByteValue(Strict):
     layout: Annotated[Layout, Field(alias="as")]
     bits: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
     """First and last bit of the number, 0 is the lowest; of an `i` layout the last one is the sign."""
-    absent: Annotated[list[int | Hex], BeforeValidator(listed)] = []
+    absent: Annotated[list[int | Hex], ONE_OR_MORE] = []
     """The raw number (of mac and hex: the bytes in hex) that says: not available."""
     scale: float = 1.0
     offset: float = 0.0

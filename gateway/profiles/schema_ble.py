@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway.profiles.schema import (
+    ONE_OR_MORE,
+    Accepts,
     AnyProfile,
     ByteValue,
     Expect,
@@ -15,7 +17,6 @@ from gateway.profiles.schema import (
     Hex,
     IdentityText,
     Strict,
-    listed,
 )
 from gateway.profiles.values import MAX_ADV_BYTES
 
@@ -49,24 +50,22 @@ def _address(value: str) -> str:
     return value.lower()
 
 
-Prefixes = Annotated[
-    list[Annotated[str, AfterValidator(_prefix)]], BeforeValidator(listed), Field(min_length=1)
-]
-Lengths = Annotated[list[int], BeforeValidator(listed), Field(min_length=1, max_length=2)]
+Prefixes = Annotated[list[Annotated[str, AfterValidator(_prefix)]], ONE_OR_MORE, Field(min_length=1)]
+Lengths = Annotated[list[int], ONE_OR_MORE, Field(min_length=1, max_length=2)]
 Slice = Annotated[list[int], Field(min_length=2, max_length=2)]
 """First byte and the one after the last; counted from the end where negative, and 0 for the end itself."""
 
 
 class BleMatch(Strict):
     manufacturer: Annotated[int | str, BeforeValidator(_company)] | None = None
-    service: Annotated[str, BeforeValidator(_service)] | None = None
+    service: Annotated[str, Accepts(_service, {"type": "integer"})] | None = None
     address: Literal["resolvable"] | None = None
     """A kind of address instead of a payload: random, and its two top bits are 01."""
     starts: Prefixes = [""]
     """First bytes, counted like every offset: after the company id, or after the service UUID."""
     length: Lengths | None = None
     """Bytes after the company id or UUID: one number, or shortest and longest."""
-    where: dict[FieldName, Annotated[list[int | str | bool], BeforeValidator(listed)]] = {}
+    where: dict[FieldName, Annotated[list[int | str | bool], ONE_OR_MORE]] = {}
     """Fields with the values they must have for the payload to be of this firmware."""
 
     @model_validator(mode="after")
@@ -136,7 +135,7 @@ class Frame(Strict):
 
     starts: Prefixes = [""]
     length: Lengths | None = None
-    where: dict[FieldName, Annotated[list[int | str | bool], BeforeValidator(listed)]] = {}
+    where: dict[FieldName, Annotated[list[int | str | bool], ONE_OR_MORE]] = {}
     fields: dict[FieldName, ByteField] = {}
     objects: Objects | None = None
     identity: IdentityText | None = None

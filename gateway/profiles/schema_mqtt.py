@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.profiles.paths import JsonPath
 from gateway.profiles.schema import (
+    ONE_OR_MORE,
+    Accepts,
     AnyProfile,
     Bounds,
     ByteValue,
@@ -16,8 +18,8 @@ from gateway.profiles.schema import (
     FieldName,
     Hex,
     IdentityText,
-    Layout,
     Strict,
+    checked_layout,
     listed,
 )
 from gateway.profiles.templates import IdentityTemplate, IdPattern, TopicTemplate
@@ -67,6 +69,12 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _layouts(value: str | dict[int, str]) -> str | dict[int, str]:
+    for layout in [value] if isinstance(value, str) else value.values():
+        checked_layout(layout)
+    return value
+
+
 def _sent(value: Any) -> Any:
     if isinstance(value, str) and value != "reception":
         raise ValueError("expected reception, or the path and unit of the time")
@@ -84,22 +92,22 @@ def _items(value: Any) -> Any:
 
 
 Topic = Annotated[str, AfterValidator(_topic)]
+_TEXT = {"type": "string"}
+DURATION = Accepts(_seconds, {"type": "string", "examples": ["2s", "10min"]})
 Path = Annotated[str, AfterValidator(_path)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
 class MqttMatch(Strict):
-    topic: Annotated[
-        list[Annotated[str, AfterValidator(_topic)]], BeforeValidator(listed), Field(min_length=1)
-    ]
-    where: dict[Path, Annotated[list[float | str | bool | None], BeforeValidator(listed)]] = {}
+    topic: Annotated[list[Annotated[str, AfterValidator(_topic)]], ONE_OR_MORE, Field(min_length=1)]
+    where: dict[Path, Annotated[list[float | str | bool | None], ONE_OR_MORE]] = {}
     """Members with the values they must have (null: or be missing); `any`: must be there."""
     starts: Hex = ""
     """First bytes of a binary payload: what tells it from another firmware's on the same topic."""
 
 
 class MemberField(Strict):
-    path: Annotated[list[Path], BeforeValidator(listed)] = []
+    path: Annotated[list[Path], ONE_OR_MORE] = []
     """Where in the payload; of several the first that is there and readable. None: always the default."""
     unit: str | None = None
     type: Annotated[
@@ -109,7 +117,7 @@ class MemberField(Strict):
     """The payload's word for each of ours; a word that is not listed counts as missing."""
     piece: Annotated[int, Field(ge=0, le=9)] | None = None
     """Of a text with commas: which piece, counted from 0."""
-    absent: Annotated[list[float], BeforeValidator(listed)] = []
+    absent: Annotated[list[float], ONE_OR_MORE] = []
     """Raw numbers that say: not available."""
     default: float | str | bool | None = None
     """Taken where the member is missing or absent, in the unit of the field's name."""
@@ -128,14 +136,14 @@ class Items(Strict):
 
     at: Path = WHOLE
     """The list; `.`: the payload is a list, or one item alone."""
-    members: Annotated[list[Pattern], BeforeValidator(listed)] = []
+    members: Annotated[list[Pattern], ONE_OR_MORE] = []
     """Or: the members of that object whose names read so, each an item; parts of a name are fields."""
 
 
 class Step(ByteValue):
     """What comes next in a binary payload: bytes to skip, a value, or what is there several times."""
 
-    layout: Annotated[Layout | dict[int, Layout], Field(alias="as")] = "u8"  # type: ignore[assignment]
+    layout: Annotated[str | dict[int, str], AfterValidator(_layouts), Field(alias="as")] = "u8"  # type: ignore[assignment]
     """With `by`: the layout for each value of an earlier one."""
     name: FieldName | None = None
     skip: Annotated[int, Field(ge=1, le=255)] | None = None
@@ -169,9 +177,9 @@ class Step(ByteValue):
 class Assemble(Strict):
     """How the parts of a position find each other; see `assembler`."""
 
-    within_s: Annotated[float, Field(alias="within", gt=0, le=60), BeforeValidator(_seconds)] = 2.0
+    within_s: Annotated[float, Field(alias="within", gt=0, le=60), DURATION] = 2.0
     """Latitude and longitude further apart than this do not belong together."""
-    keep_s: Annotated[float, Field(alias="keep", gt=0, le=3600), BeforeValidator(_seconds)] = 60.0
+    keep_s: Annotated[float, Field(alias="keep", gt=0, le=3600), DURATION] = 60.0
     """A speed, heading or ignition older than this says nothing of a position any more."""
 
 
@@ -215,7 +223,7 @@ class MqttHeard(Strict):
 
 
 class MqttEarlier(MqttHeard):
-    ago_s: Annotated[float, Field(alias="ago", ge=0), BeforeValidator(_seconds)]
+    ago_s: Annotated[float, Field(alias="ago", ge=0), DURATION]
 
 
 class MqttVector(MqttHeard):
@@ -228,7 +236,7 @@ class MqttProfile(AnyProfile):
     match: MqttMatch
     gives: Literal["fix", "sighting"]
     encoding: Literal["json", "msgpack", "binary"] = "json"
-    items: Annotated[Items | None, BeforeValidator(_items)] = None
+    items: Annotated[Items | None, Accepts(_items, {"const": True}, _TEXT)] = None
     """A message may carry several observations: true for a list, the path of one, or members by name."""
     fields: dict[FieldName, MemberField] = {}
     layout: list[Step] = []
@@ -238,9 +246,9 @@ class MqttProfile(AnyProfile):
     parts: dict[Annotated[str, AfterValidator(_tail)], dict[FieldName, MemberField]] = {}
     """For a fix split over topics: the levels that follow `match.topic`, and what is sent there."""
     assemble: Assemble | None = None
-    time: Annotated[TimeField | None, BeforeValidator(_sent)] = None
+    time: Annotated[TimeField | None, Accepts(_sent, {"const": "reception"})] = None
     """Where the moment of the position stands; `reception`: the firmware sends none."""
-    identity: Annotated[Identity, BeforeValidator(_always)] | None = None
+    identity: Annotated[Identity, Accepts(_always, _TEXT, {"type": "array", "items": _TEXT})] | None = None
     vectors: Annotated[list[MqttVector], Field(min_length=1)]
 
     @property

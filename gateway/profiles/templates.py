@@ -124,7 +124,8 @@ class IdPattern:
             of_bytes = re.fullmatch(r"hex([1-9][0-9]?)", kind)
             if not NAME.fullmatch(name) or not (of_bytes or kind in _ID_PARTS) or name in self._types:
                 raise ValueError(
-                    f"{{{piece}}}: expected {{name:type}}, type uuid, u16, mac, name or hex<bytes>, each name once"
+                    f"{{{piece}}}: expected {{name:type}}, each name once; "
+                    "types are uuid, u16, mac, name, hex<bytes>"
                 )
             body = f"[0-9a-f]{{{2 * int(of_bytes[1])}}}" if of_bytes else _ID_PARTS[kind]
             regex += f"(?:{body})" if name == "_" else f"(?P<{name}>{body})"
