@@ -273,7 +273,7 @@ def test_a_line_finds_all_that_it_touches() -> None:
     shapes, rng = town(), random.Random(5)
     for _ in range(150):
         start, end = (degrees(rng.uniform(-2500, 2500), rng.uniform(-2500, 2500)) for _ in range(2))
-        touched = {k for k, shape in enumerate(shapes) if shape.crosses(start, end)}
+        touched = {k for k, shape in enumerate(shapes) if shape.crosses(*start, *end)}
         assert touched <= set(TOWN.near_line(*start, *end))
 
 
@@ -314,7 +314,7 @@ def test_plain_python_gives_the_bits_of_the_installed_form(plain: dict[str, Any]
         k, m = rng.randrange(1500), rng.randrange(1500)
         assert a.depth_m(lats[k], lons[k]) == b.depth_m(lats[k], lons[k])
         start, end = (lats[k], lons[k]), (lats[m], lons[m])
-        assert a.crosses(start, end) == b.crosses(start, end)
+        assert a.crosses(*start, *end) == b.crosses(*start, *end)
         assert index.near_line(*start, *end) == TOWN.near_line(*start, *end)
 
 

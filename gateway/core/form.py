@@ -1,8 +1,38 @@
 """Which form of the core runs."""
 
-from gateway.core import geometry, index, raster
+from gateway.core import (
+    agenda,
+    arrivals,
+    core,
+    fences,
+    geometry,
+    index,
+    judgement,
+    moments,
+    raster,
+    rows,
+    stays,
+    table,
+    tracks,
+    vehicles,
+)
 
-MODULES = (geometry, raster, index)
+MODULES = (
+    rows,
+    agenda,
+    geometry,
+    raster,
+    index,
+    fences,
+    tracks,
+    judgement,
+    moments,
+    table,
+    stays,
+    vehicles,
+    arrivals,
+    core,
+)
 """Those that the build compiles where it can."""
 
 

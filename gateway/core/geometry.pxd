@@ -1,6 +1,9 @@
 # The types that Cython compiles geometry.py with. Whole structures stay Python objects: 10,000 shapes with a
 # buffer view each would cost more memory than their corners.
 cimport cython
+cimport libc.math as math
+
+cdef double DEGREE_M, RADIAN, INFINITE, NAN
 
 cpdef double near(double lon, double middle)
 
@@ -10,21 +13,29 @@ cpdef double arc_m(double lat1, double lon1, double lat2, double lon2)
 @cython.locals(one=double, other=double, turned=double, bound=double)
 cpdef int side(double ay, double ax, double by, double bx, double y, double x) except -2
 
-cdef class Disc:
-    cdef readonly double lat, lon, radius_m, shrink, roomy_m, across_m
+cdef class Shape:
     cdef readonly tuple box
+    cdef readonly double roomy_m, across_m
     cpdef bint contains(self, double lat, double lon)
     cpdef double depth_m(self, double lat, double lon)
-    cdef double _square(self, tuple start, tuple end)
+    cpdef bint crosses(self, double lat1, double lon1, double lat2, double lon2)
 
-cdef class Polygons:
+cdef class Disc(Shape):
+    cdef readonly double lat, lon, radius_m, shrink
+    cpdef bint contains(self, double lat, double lon)
+    cpdef double depth_m(self, double lat, double lon)
+    @cython.locals(west=double, east=double, square=double)
+    cpdef bint crosses(self, double lat1, double lon1, double lat2, double lon2)
+
+cdef class Polygons(Shape):
     cdef readonly object corners, rings, parts
-    cdef readonly tuple box
-    cdef readonly double middle_lon, roomy_m, across_m
+    cdef readonly double middle_lon
     @cython.locals(x=double, south=double, north=double, west=double, east=double)
     cpdef bint contains(self, double lat, double lon)
     @cython.locals(x=double, shrink=double, away_m=double)
     cpdef double depth_m(self, double lat, double lon)
+    @cython.locals(x=double)
+    cpdef bint crosses(self, double lat1, double lon1, double lat2, double lon2)
 
 @cython.locals(v=Py_ssize_t, area=double, length=double, lat0=double, lon0=double, dy=double, dx=double)
 cpdef double roominess(const double[::1] corners, Py_ssize_t first, Py_ssize_t end, double shrink)

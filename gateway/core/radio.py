@@ -13,7 +13,9 @@ from gateway.core.belief import BeliefFilter, Offset, confidence
 from gateway.core.health import Health
 from gateway.core.listening import FADE_S, NEVER_S, Heard, Listening, hear, heard, is_strength, silence
 from gateway.core.propagation import OUTSIDE, radio_map
-from gateway.core.stays import Claim, Stays, Told
+from gateway.core.rows import NONE
+from gateway.core.stays import Stays, Told, thousandths
+from gateway.core.windows import LATER_S
 from gateway.model import OpenStay, Reading, SiteMap, Zone
 
 THETA, THETA_MAP = 0.7, 0.55
@@ -47,6 +49,9 @@ class Radio:
     def __init__(self, site: SiteMap, agenda: Agenda, stays: Stays, reject: Callable[[str], None]) -> None:
         self._agenda, self._stays, self._reject = agenda, stays, reject
         self._devices: dict[tuple[str, str], RadioDevice] = {}
+        self._rows: dict[tuple[str, str], int] = {}
+        self._by_row: list[tuple[str, str]] = []
+        """By row of the agenda, the device; rows are never given back."""
         for kind in (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE):
             agenda.rooms[kind] = self
         self._take(site)
@@ -93,30 +98,42 @@ class Radio:
 
     def _step_at(self, device: RadioDevice, t_s: float) -> None:
         device.next_step_s = t_s
-        self._agenda.put(t_s, (device.subject, "", Due.STEP, device.device))
+        self._put(Due.STEP, device, t_s)
 
-    def due_s(self, key: Key) -> float | None:
-        device = self._devices.get((key[0], key[3]))
+    def _put(self, kind: Due, device: RadioDevice, t_s: float) -> None:
+        name = device.subject, device.device
+        row = self._rows.setdefault(name, len(self._by_row))
+        if row == len(self._by_row):
+            self._by_row.append(name)
+        self._agenda.put(kind, row, t_s)
+
+    def due_s(self, kind: int, row: int) -> float:
+        device = self._devices.get(self._by_row[row])
         if device is None:
-            return None
-        match key[2]:
+            return LATER_S
+        match kind:
             case Due.STEP:
-                return device.next_step_s
+                return LATER_S if device.next_step_s is None else device.next_step_s
             case Due.RADIO_LEAVE:
-                return self._leave_s(device) if device.zone == key[1] else None
+                return LATER_S if device.zone == OUTSIDE else self._leave_s(device)
             case _:
                 silent = device.zone == OUTSIDE and device.next_step_s is None
-                return device.heard_s + FADE_S if silent else None
+                return device.heard_s + FADE_S if silent else LATER_S
 
-    def serve(self, key: Key, now_s: float) -> None:
-        device = self._devices[key[0], key[3]]
-        match key[2]:
+    def key(self, kind: int, row: int) -> Key:
+        subject, device = self._by_row[row]
+        zone = self._devices[subject, device].zone if kind == Due.RADIO_LEAVE else ""
+        return subject, zone, kind, device
+
+    def serve(self, kind: int, row: int, now_s: float) -> None:
+        device = self._devices[self._by_row[row]]
+        match kind:
             case Due.STEP:
                 self._step(device, now_s)
             case Due.RADIO_LEAVE:
                 self._leave(device, now_s)
             case _:
-                del self._devices[key[0], key[3]]
+                del self._devices[self._by_row[row]]
 
     def _leave_s(self, device: RadioDevice) -> float:
         """Silence counts from the last reading, being outside from the start of that run of steps."""
@@ -130,10 +147,9 @@ class Radio:
         if device.next_step_s is not None:
             self._step_at(device, device.next_step_s)
         if device.zone != OUTSIDE:
-            leave: Key = (device.subject, device.zone, Due.RADIO_LEAVE, device.device)
-            self._agenda.put(self._leave_s(device), leave)
+            self._put(Due.RADIO_LEAVE, device, self._leave_s(device))
         elif device.next_step_s is None:
-            self._agenda.put(device.heard_s + FADE_S, (device.subject, "", Due.RADIO_FADE, device.device))
+            self._put(Due.RADIO_FADE, device, device.heard_s + FADE_S)
 
     # --- belief ---
 
@@ -168,8 +184,20 @@ class Radio:
             device.confirm_by_s = None
         if device.confirm_by_s is None:
             for held in self._chain[zone]:
-                who = (device.subject, held, device.device)
-                self._stays.inside(who, device.heard_s, self._confidence(device, held))
+                self._stay_inside(device, held)
+
+    def _stay_inside(self, device: RadioDevice, zone: str) -> None:
+        pair = self._stays.table.known(device.subject, zone, device.device)
+        if pair != NONE:
+            sure_pm = thousandths(self._confidence(device, zone))
+            self._stays.inside(pair, device.heard_s, sure_pm, False, 0.0)
+
+    def _leave_stay(self, device: RadioDevice, zone: str, now_s: float, evidence: dict[str, Any]) -> None:
+        pair = self._stays.table.known(device.subject, zone, device.device)
+        if pair != NONE:
+            sure_pm = self._stays.pairs.confidence_pm[pair]
+            self._stays.left(pair, sure_pm, Told(now_s, now_s, evidence))
+            self._stays.drop(pair)
 
     def _confidence(self, device: RadioDevice, zone: str) -> float:
         """A parent is as probable as its parts together."""
@@ -191,15 +219,15 @@ class Radio:
     def _move(self, device: RadioDevice, zone: str, now_s: float, evidence: dict[str, Any]) -> None:
         old, new = self._chain.get(device.zone, ()), self._chain[zone]
         for held in sorted(set(old) - set(new)):
-            told = Told(now_s, now_s, {**evidence, "reason": "move"})
-            self._stays.left((device.subject, held, device.device), told)
+            self._leave_stay(device, held, now_s, {**evidence, "reason": "move"})
         device.zone, device.confirm_by_s = zone, None
         for held in sorted(set(new) - set(old)):
-            claim = Claim(device.run_s, device.heard_s, self._confidence(device, held))
-            self._stays.entered((device.subject, held, device.device), claim, Told(now_s, now_s, evidence))
+            pair = self._stays.table.pair(device.subject, held, device.device)
+            sure_pm = thousandths(self._confidence(device, held))
+            self._stays.inside(pair, device.heard_s, sure_pm, False, 0.0)
+            self._stays.entered(pair, device.run_s, sure_pm, Told(now_s, now_s, evidence))
         for held in set(new) & set(old):
-            who = (device.subject, held, device.device)
-            self._stays.inside(who, device.heard_s, self._confidence(device, held))
+            self._stay_inside(device, held)
         self._schedule(device)
 
     def _leave(self, device: RadioDevice, now_s: float) -> None:
@@ -209,8 +237,7 @@ class Radio:
 
     def _release(self, device: RadioDevice, now_s: float, reason: str) -> None:
         for held in sorted(self._chain[device.zone]):
-            told = Told(now_s, now_s, {"reason": reason})
-            self._stays.left((device.subject, held, device.device), told)
+            self._leave_stay(device, held, now_s, {"reason": reason})
         device.zone, device.top, device.confirm_by_s = OUTSIDE, None, None
         self._schedule(device)
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from time import process_time
 from typing import Any
 
+from gateway.core.earth import DEGREE_M
 from gateway.core.form import core_form
-from gateway.core.geometry import DEGREE_M, shape_of
+from gateway.core.geometry import shape_of
 from gateway.core.index import FenceIndex
 from gateway.errors import GatewayError
 from gateway.model import Circle, Fence, Ring
