@@ -42,7 +42,7 @@ from gateway.located import load, validate
 from gateway.model import Fix, Message
 from gateway.mqtt import Endpoint
 from gateway.profiles import flat, load_profiles, shipped_directory
-from gateway.profiles.schema import MqttProfile
+from gateway.profiles.schema_mqtt import MqttProfile
 from gateway.profiles.typed import typed
 from gateway.sources.mqtt import MqttSource, Subscription
 

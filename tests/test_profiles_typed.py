@@ -11,7 +11,7 @@ from gateway.model import Fix, Message
 from gateway.profiles import flat, shipped_directory
 from gateway.profiles.flat import FlatReader
 from gateway.profiles.payload import MqttReader
-from gateway.profiles.schema import MqttProfile
+from gateway.profiles.schema_mqtt import MqttProfile
 
 T = 1_766_397_602.0
 TOPICS = {"owntracks": "owntracks/anna/golf", "traccar": "positions"}

@@ -28,7 +28,7 @@ from gateway.profiles.rules import (
     known_heading_deg,
     known_speed_kmh,
 )
-from gateway.profiles.schema import UNITS, MemberField, MqttProfile
+from gateway.profiles.schema_mqtt import UNITS, MemberField, MqttProfile
 
 Quick = Callable[[Message], Fix | None]
 """Bound to one topic: the fix, None where the patient reader has to look."""
@@ -169,11 +169,14 @@ def typed(profile: MqttProfile) -> TypedReader | None:
     """The typed reader of a profile, None for one that asks for more than a type can say."""
     used = list(profile.match.where) + [p for f in profile.fields.values() for p in f.path]
     used += [profile.time.path] if profile.time else []
+    if profile.encoding != "json" or any("[" in path or path.startswith("/") for path in used):
+        return None
     plain = profile.gives == "fix" and not profile.items and not profile.parts and len(set(used)) == len(used)
     if (
         plain
         and profile.identity is not None
         and profile.identity.of is None
+        and len(profile.identity.forms) == 1
         and all(_is_plain(name, field) for name, field in profile.fields.items())
         and all(_is_words(allowed) or _is_flags(allowed) for allowed in profile.match.where.values())
     ):
@@ -182,7 +185,9 @@ def typed(profile: MqttProfile) -> TypedReader | None:
 
 
 def _is_plain(name: str, field: MemberField) -> bool:
-    if len(field.path) > 1 or field.values or field.range or field.default is not None:
+    if len(field.path) != 1 or field.values or field.range or field.default is not None:
+        return False
+    if field.piece is not None:
         return False
     if name in _NUMBERS:
         return all(name in _UNKNOWN and _UNKNOWN[name](raw) for raw in field.absent)
