@@ -552,8 +552,8 @@ def test_one_of_them_may_stand_for_a_shipped_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_profiles(own=own)
     assert [str(p) for p in caught.value.problems] == [
-        "others/ours.yaml:5:10: profile: firmware_profiles/april-brother-v4.yaml:5 has this name already",
-        "others/ours.yaml:6:11: replaces: there is no profile apirl-brother-v4; did you mean april-brother-v4?",
+        "others/ours.yaml:6:10: profile: firmware_profiles/april-brother-v4.yaml:6 has this name already",
+        "others/ours.yaml:7:11: replaces: there is no profile apirl-brother-v4; did you mean april-brother-v4?",
     ]
 
 

@@ -92,6 +92,7 @@ class BleIndex:
             self._places[place] = _by_first(here)
         self._resolvable = [r for r in self.readers if r.match.address == "resolvable"]
         self._known: dict[bytes, tuple[Heard, _Outcomes]] = {}
+        self._addresses: dict[str, tuple[tuple[Sealed, ...], _Outcomes]] = {}
 
     def with_keys(self, keys: BindKeys) -> BleIndex:
         """The same profiles for somebody who holds keys."""
@@ -105,19 +106,31 @@ class BleIndex:
         heard, outcomes = known
         for room, outcome in outcomes:
             counts.count(room, outcome)
-        if address_type == "random" and self._resolvable and is_resolvable(address):
-            sealed = heard.sealed
-            for reader in self._resolvable:
-                decoded = reader.read(None, b"", address)
-                if decoded is not None and decoded.sealed is not None:
-                    counts.count(reader.room, decoded.outcome.value)
-                    sealed = (*sealed, decoded.sealed)
-            return Heard(heard.identities, heard.telemetry, sealed)
-        return heard
+        if address_type != "random" or not is_resolvable(address):
+            return heard
+        of_address = self._addresses.get(address)
+        if of_address is None:
+            of_address = self._of_address(address)
+        sealed, outcomes = of_address
+        for room, outcome in outcomes:
+            counts.count(room, outcome)
+        return Heard(heard.identities, heard.telemetry, (*heard.sealed, *sealed))
 
     def claims(self, adv: bytes, address: str = "") -> list[Decoded]:
         """What every profile that an advertisement belongs to says of it."""
         return self._claims(self._tries(adv), adv, address)
+
+    def _of_address(self, address: str) -> tuple[tuple[Sealed, ...], _Outcomes]:
+        """What profiles make of a resolvable address: it is heard hundreds of times before it changes."""
+        claims = [claim for r in self._resolvable if (claim := r.read(None, b"", address)) is not None]
+        if len(self._addresses) >= CACHED:
+            self._addresses.clear()
+        known = (
+            tuple(claim.sealed for claim in claims if claim.sealed is not None),
+            tuple((claim.room, claim.outcome.value) for claim in claims),
+        )
+        self._addresses[address] = known
+        return known
 
     def _tries(self, adv: bytes) -> list[tuple[BleReader, int, int, int | None]]:
         """Readers that may claim a payload, with its place: first byte, the one after the last, company id.
