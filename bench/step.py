@@ -21,7 +21,7 @@ from bench.objects import Objects
 from gateway.core import Core
 from gateway.core.form import core_form
 from gateway.model import Fence, Fix, Presence, SiteMap
-from gateway.verbs.bench import parked, town, traffic
+from gateway.sim.town import parked, town, traffic
 
 BATCH, ROUNDS = 256, 3
 Step = Callable[[Sequence[Fix]], list[Presence]]

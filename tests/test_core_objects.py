@@ -17,7 +17,7 @@ from random_signals import SITE, observed
 
 from gateway.core import Core
 from gateway.model import Fix, Observation, Presence, SiteMap
-from gateway.verbs.bench import town, traffic
+from gateway.sim.town import town, traffic
 
 ROOT = Path(__file__).parent.parent
 
