@@ -49,9 +49,12 @@ class Moment(NamedTuple):
             return False
         if not place.shape.crosses(*self.before.place, *self.sample.place):
             return False
+        from_inside = place.shape.contains(*self.before.place)
+        if not from_inside and self.sample.t_s - self.before.t_s > LINE_GAP_S:
+            return True
         accuracy_m = max(self.before.accuracy_m, self.sample.accuracy_m)
         deepest_m = self._deepest_m(place, self.before)
-        if place.shape.contains(*self.before.place):
+        if from_inside:
             return is_worth_a_word(deepest_m, accuracy_m, place.shape)
         return deepest_m >= CUT_SHALLOW * min(accuracy_m, place.shape.roomy_m)
 

@@ -27,7 +27,8 @@ cdef class Moment:
     cdef bint _is_line(self)
     @cython.locals(samples=Samples, base=Py_ssize_t, ahead=double, lat=double, wide_m=double, lon=double)
     cdef bint is_deep(self, Place place, double depth_m)
-    @cython.locals(samples=Samples, before=Py_ssize_t, lat=double, lon=double, accuracy_m=double, deepest_m=double)
+    @cython.locals(samples=Samples, before=Py_ssize_t, lat=double, lon=double, accuracy_m=double, deepest_m=double,
+                   from_inside=bint)
     cdef bint cuts(self, Place place)
     @cython.locals(lat=double, lon=double, north=double, east=double, deepest_m=double, i=int, part=double)
     cdef double _deepest_m(self, Place place)

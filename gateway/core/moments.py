@@ -18,7 +18,8 @@ LINE_S = 120.0
 AHEAD_S = 1.5
 """A shallow fix counts as inside when the vehicle heads inward: as deep as it will be so much later."""
 LINE_GAP_S = 5.0
-"""Fixes further apart have a line between them that may be deeper than they are."""
+"""Fixes further apart have a line between them that may be deeper than they are. The vehicle's way is rarely
+so straight: a line that cuts a corner of the fence is as likely to be too shallow as too deep."""
 LINE_PART, LINE_PARTS = 0.125, 8
 """A line is looked at after each such part of it."""
 UNKNOWN = -1.0
@@ -103,8 +104,11 @@ class Moment:
         lat, lon = samples.lat[before], samples.lon[before]
         if not place.shape.crosses(lat, lon, self.lat, self.lon):
             return False
+        from_inside = place.shape.contains(lat, lon)
+        if not from_inside and self.gap_s > LINE_GAP_S:
+            return True
         accuracy_m, deepest_m = max(samples.accuracy_m[before], self.accuracy_m), self._deepest_m(place)
-        if place.shape.contains(lat, lon):
+        if from_inside:
             return is_worth_a_word(deepest_m, accuracy_m, place)
         return is_worth_a_crossing(deepest_m, accuracy_m, place)
 
