@@ -14,7 +14,7 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 DATA = {"gateway.firmware_profiles": "firmware_profiles", "gateway.demo_config": "config/demo"}
-COMPILED = ("geometry", "raster", "index")
+COMPILED = ("geometry", "raster", "index", "health", "listening", "belief", "crowd")
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"]
 """No fused operations: plain and compiled give the same bits, on every processor."""
 

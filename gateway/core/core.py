@@ -10,13 +10,14 @@ import msgspec
 
 from gateway.core.agenda import Agenda
 from gateway.core.arrivals import Arrivals
+from gateway.core.crowd import RadioDevice
 from gateway.core.health import Ear
-from gateway.core.radio import Radio, RadioDevice
+from gateway.core.radio import Radio
 from gateway.core.stays import Record, Stays, Told
 from gateway.core.visits import Course
 from gateway.model import Observation, OpenStay, Presence, Reading, SiteMap
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 
 
 class Snapshot(msgspec.Struct):
@@ -44,7 +45,7 @@ class Core:
     def __init__(self, site: SiteMap) -> None:
         self.rejected: dict[str, int] = {}
         """Observations that were no evidence, by reason: invalid, coarse, implausible, too_late, duplicate,
-        bad_rssi, unknown_link."""
+        bad_rssi, unknown_link; and `cloned`, how often an identity was found at two places at once."""
         self._site = site
         self._now_s = float("-inf")
         self._agenda = Agenda()
@@ -55,8 +56,14 @@ class Core:
 
     def observe(self, batch: Sequence[Observation]) -> list[Presence]:
         """The same as `observe_one` of one after another."""
-        for observation in batch:
-            self._take(observation)
+        at = 0
+        while at < len(batch):
+            end, reached_s = self._radio.take(batch, at, self._now_s, self._agenda.soonest_s)
+            self._now_s = reached_s
+            if end == at:
+                self._take(batch[at])
+                end = at + 1
+            at = end
         return self._stays.drain()
 
     def observe_one(self, observation: Observation) -> list[Presence]:
@@ -156,7 +163,7 @@ class Core:
         self._agenda.clear()
         self._radio.health.adopt(state.ears, state.began_s)
         self._stays.restore(state.records, state.untold)
-        self._radio.restore(state.devices)
+        self._radio.restore(state.devices, state.now_s)
         self._arrivals.restore(state.courses)
 
     # --- inner ---

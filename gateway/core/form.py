@@ -1,8 +1,8 @@
 """Which form of the core runs."""
 
-from gateway.core import geometry, index, raster
+from gateway.core import belief, crowd, geometry, health, index, listening, raster
 
-MODULES = (geometry, raster, index)
+MODULES = (geometry, raster, index, health, listening, belief, crowd)
 """Those that the build compiles where it can."""
 
 
