@@ -17,7 +17,8 @@ import shapely
 
 from gateway.core.form import core_form
 from gateway.model import Fence
-from gateway.verbs.bench import PlainPython, fixes, in_turns, index_of, least, one_by_one, scene, table
+from gateway.sim.town import fixes, scene
+from gateway.verbs.bench import PlainPython, in_turns, index_of, least, one_by_one, table
 
 FIXES = 1_000_000
 

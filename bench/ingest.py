@@ -1,11 +1,18 @@
 """From what is sent to a typed fix: CPU time of ours and of pydantic and aiomqtt, as ratios of one run.
 
-    python bench/ingest.py                 both parts, some 15 s; needs mosquitto
+    python bench/ingest.py                 both parts, about a minute; needs mosquitto
     python bench/ingest.py --quick         the first part alone, some seconds
 
-Every contender takes the same payloads, in turn, and has to yield the same fixes; the best of several rounds
-counts. The pydantic models check what the profile checks: type of message, ranges, finite numbers, numbers
-sent as text, unknown accuracy, speed and heading.
+Every contender takes the same payloads, in turn, and the best of several rounds counts. What each one does:
+
+ours                        finds the reader of the topic in a dict, makes a `Fix` of the bytes; all checks
+with topic look-up, count   the same through `Profiles.read`, as the pipeline calls it
+pydantic to the same fix    `model_validate_json` with all checks, then a `Fix` of the model, asserted equal
+its bare validation         `model_validate_json` of a model of types and ranges alone; no `Fix` comes of it,
+                            and unknown accuracy, speed and heading, 0/0 and a fix ahead of its time pass
+
+The pydantic models check what the profile checks: type of message, ranges, finite numbers, numbers sent as
+text.
 """
 
 from __future__ import annotations
@@ -34,8 +41,8 @@ from gateway.lanes import Lanes
 from gateway.located import load, validate
 from gateway.model import Fix, Message
 from gateway.mqtt import Endpoint
-from gateway.profiles import load_profiles, shipped_directory
-from gateway.profiles.schema import MqttProfile
+from gateway.profiles import flat, load_profiles, shipped_directory
+from gateway.profiles.schema_mqtt import MqttProfile
 from gateway.profiles.typed import typed
 from gateway.sources.mqtt import MqttSource, Subscription
 
@@ -43,7 +50,8 @@ T_S = 1766397602.0
 PAYLOADS = 2_000
 ROUNDS = 10
 REPEATS = 5
-MESSAGES = 10_000
+RATES = {1_000: 5_000, 5_000: 10_000, 20_000: 20_000}
+"""Messages a second, and how many in all."""
 VEHICLES = 50
 
 
@@ -172,7 +180,8 @@ def decode_speed() -> None:
     def validation(m: Message) -> Any:
         return BareLocation.model_validate_json(m.payload)
 
-    print(f"payload to typed fix, OwnTracks, one call each, {PAYLOADS} payloads; CPU time")
+    form = "compiled" if flat.COMPILED else "plain Python"
+    print(f"payload to typed fix ({form}), OwnTracks, one call each, {PAYLOADS} payloads; CPU time")
     for as_text in (False, True):
         messages = [Message(T_S, TOPICS[i % VEHICLES], p) for i, p in enumerate(payloads(as_text=as_text))]
         fixes = [to_fix(m) for m in messages]
@@ -222,10 +231,11 @@ with socket.create_connection(("127.0.0.1", port)) as broker:
     time.sleep(30)
 """
 
-Receive = Callable[[int, Callable[[], None]], Awaitable[list[Fix]]]
+Receive = Callable[[int, int, Callable[[], None]], Awaitable[list[Fix]]]
+"""From a broker's port, so many fixes; calls when it is ready."""
 
 
-async def by_aiomqtt(port: int, ready: Callable[[], None]) -> list[Fix]:
+async def by_aiomqtt(port: int, count: int, ready: Callable[[], None]) -> list[Fix]:
     fixes: list[Fix] = []
     async with aiomqtt.Client("127.0.0.1", port, identifier="peer") as client:
         await client.subscribe("owntracks/+/+")
@@ -233,12 +243,12 @@ async def by_aiomqtt(port: int, ready: Callable[[], None]) -> list[Fix]:
         async for m in client.messages:
             assert isinstance(m.payload, bytes)
             fixes.append(by_pydantic(str(m.topic), m.payload, T_S, retained=m.retain))
-            if len(fixes) == MESSAGES:
+            if len(fixes) == count:
                 break
     return fixes
 
 
-async def by_gateway(port: int, ready: Callable[[], None]) -> list[Fix]:
+async def by_gateway(port: int, count: int, ready: Callable[[], None]) -> list[Fix]:
     counts, profiles = Counts(), load_profiles().select(["owntracks"], "s")
     lanes = Lanes(counts, fixes=10**6)
     source = MqttSource(
@@ -255,7 +265,7 @@ async def by_gateway(port: int, ready: Callable[[], None]) -> list[Fix]:
         await asyncio.sleep(0.01)
     ready()
     fixes: list[Any] = []
-    while len(fixes) < MESSAGES:
+    while len(fixes) < count:
         await lanes.wait(None)
         for arrival in lanes.drain(256):
             assert isinstance(arrival.signal, Message)
@@ -266,27 +276,28 @@ async def by_gateway(port: int, ready: Callable[[], None]) -> list[Fix]:
 
 
 def hand_over_speed(rounds: int) -> None:
-    sent = payloads(as_text=False) * (MESSAGES // PAYLOADS)
-    topics = [TOPICS[i % VEHICLES] for i in range(MESSAGES)]
-    lines = b"".join(t.encode() + b"\t" + p + b"\n" for t, p in zip(topics, sent, strict=True))
-    expected = [by_pydantic(t, p, T_S, retained=False) for t, p in zip(topics, sent, strict=True)]
-    print(f"MQTT message to typed fix, QoS 0, loopback mosquitto, {MESSAGES} messages; CPU of this process")
+    print("MQTT message to typed fix, QoS 0, loopback mosquitto; CPU of this process")
     with tempfile.TemporaryDirectory() as folder, Mosquitto(Path(folder) / "broker") as broker:
-        for per_s in (5_000.0, 20_000.0):
+        for per_s, count in RATES.items():
+            sent = (payloads(as_text=False) * (count // PAYLOADS + 1))[:count]
+            topics = [TOPICS[i % VEHICLES] for i in range(count)]
+            lines = [t.encode() + b"\t" + p + b"\n" for t, p in zip(topics, sent, strict=True)]
+            expected = [by_pydantic(t, p, T_S, retained=False) for t, p in zip(topics, sent, strict=True)]
             best = [float("inf")] * 2
             for _ in range(rounds):
                 for i, receive in enumerate((by_gateway, by_aiomqtt)):
                     took, fixes = _received(receive, broker.port, lines, per_s)
                     assert fixes == expected
                     best[i] = min(best[i], took)
-            us = [t / MESSAGES * 1e6 for t in best]
+            us = [t / count * 1e6 for t in best]
             print(
-                f"  {per_s:.0f} a second: ours {us[0]:.1f} µs, aiomqtt and pydantic {us[1]:.1f} µs:", end=" "
+                f"  {per_s:,} a second, {count:,} messages: ours {us[0]:.1f} µs, "
+                f"aiomqtt and pydantic {us[1]:.1f} µs: 1/{best[1] / best[0]:.1f}",
+                flush=True,
             )
-            print(f"1/{best[1] / best[0]:.1f}", flush=True)
 
 
-def _received(receive: Any, port: int, lines: bytes, per_s: float) -> tuple[float, list[Fix]]:
+def _received(receive: Receive, port: int, lines: list[bytes], per_s: float) -> tuple[float, list[Fix]]:
     began = 0.0
     publisher = subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-c", PUBLISHER, str(port), str(per_s)], stdin=subprocess.PIPE
@@ -297,12 +308,12 @@ def _received(receive: Any, port: int, lines: bytes, per_s: float) -> tuple[floa
     def ready() -> None:
         nonlocal began
         gc.collect()
-        pipe.write(lines)
+        pipe.write(b"".join(lines))
         pipe.close()
         began = time.process_time()
 
     try:
-        fixes = asyncio.run(asyncio.wait_for(receive(port, ready), 120))
+        fixes = asyncio.run(asyncio.wait_for(receive(port, len(lines), ready), 120))
         return time.process_time() - began, fixes
     finally:
         publisher.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,14 @@ from gateway.consent import (
 from gateway.core import Core, Holding
 from gateway.counts import Counts
 from gateway.errors import ConfigError, Problem
-from gateway.identity import Enrolment, Identification
+from gateway.identity import NO_KEYS, Enrolment, Identification
 from gateway.model import SiteMap
 from gateway.mqtt import Endpoint
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
 from gateway.settings import GatewaySettings, load
 from gateway.settings.gateway import Tls
+from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
 
 SETTINGS_FILE = "gateway.yaml"
 
@@ -51,6 +51,7 @@ class Assembly(Struct):
     settings: GatewaySettings
     profiles: Profiles
     counts: Counts
+    identity_keys: IdentityKeys
     register: Register
     screen: ConsentScreen
     pipeline: Pipeline
@@ -58,7 +59,7 @@ class Assembly(Struct):
 
 def read_configuration(directory: Path) -> Configuration:
     """Map, settings, profiles and consent records. ConfigError with every problem of every file."""
-    profiles = firmware.load_profiles()
+    profiles = firmware.load_profiles(own=directory / "profiles")
     problems: list[Problem] = []
     loaded: tuple[SiteMap, GatewaySettings] | None = None
     try:
@@ -66,8 +67,9 @@ def read_configuration(directory: Path) -> Configuration:
     except ConfigError as error:
         problems += error.problems
     records: list[dict[str, Any]] = []
-    consent_file = loaded[1].consent.feed.file if loaded else directory / "consent.yaml"
-    if loaded or consent_file.exists():
+    consent = loaded[1].consent if loaded else None
+    consent_file = consent.feed.file if consent else directory / "consent.yaml"
+    if consent or (not loaded and consent_file.exists()):
         try:
             records = load_consent_file(consent_file)
         except ConfigError as error:
@@ -78,31 +80,53 @@ def read_configuration(directory: Path) -> Configuration:
 
 
 def assemble(configuration: Configuration, keys: Keys, *, hold: bool = False) -> Assembly:
-    """`hold`: see `tracker`."""
+    """`hold`: see `tracker`. ConfigError when the identity keys that the settings name cannot serve."""
     site, settings = configuration.site, configuration.settings
     counts = Counts()
     wanted = {name for broker in settings.brokers.values() for name in broker.subscribe}
-    profiles = configuration.profiles.select(sorted(wanted), site.site)
+    keys_of_identities = identity_keys_of(settings)
+    profiles = configuration.profiles.select(sorted(wanted), site.site).with_bind_keys(keys_of_identities)
     register = Register(counts)
     screen = ConsentScreen(policy_of(site, settings), register, keys, counts)
-    pipeline = Pipeline(tracker(site, profiles, register, counts, hold=hold), register, screen)
-    return Assembly(site, settings, profiles, counts, register, screen, pipeline)
+    tracking = tracker(site, profiles, register, counts, keys_of_identities, hold=hold)
+    pipeline = Pipeline(tracking, register, screen)
+    return Assembly(site, settings, profiles, counts, keys_of_identities, register, screen, pipeline)
 
 
 def tracker(
-    site: SiteMap, profiles: Profiles, enrolment: Enrolment, counts: Counts, *, hold: bool = False
+    site: SiteMap,
+    profiles: Profiles,
+    enrolment: Enrolment,
+    counts: Counts,
+    identity_keys: IdentityKeys = NO_KEYS,
+    *,
+    hold: bool = False,
 ) -> Tracker:
     """The half of the pipeline before consent: for surveys and scoring it is all there is.
 
     `hold`: wait for late fixes, so that their order of reception does not matter.
     """
     core = Holding(site) if hold else Core(site)
-    return Tracker(Identification(site, profiles, enrolment, counts), core, counts)
+    return Tracker(Identification(site, profiles, enrolment, counts, identity_keys), core, counts)
 
 
 def keys_of(settings: GatewaySettings) -> Keys:
     """KeyUnusableError when the key that the settings name cannot serve."""
     return load_keys(settings.gateway.keys, settings.gateway.state_dir)
+
+
+def identity_keys_of(settings: GatewaySettings) -> IdentityKeys:
+    """ConfigError when the file that the settings name cannot serve."""
+    return load_identity_keys(settings.identity_keys) if settings.identity_keys else NO_KEYS
+
+
+def without_key(configuration: Configuration, keys: IdentityKeys) -> int:
+    """How many enrolled identities and beacons of the map no key belongs to: they will not be recognised."""
+    records = configuration.consent_records
+    named = {str(i).lower() for record in records for i in record.get("identities", ())}
+    named |= {beacon.identity for beacon in configuration.site.beacons}
+    held = {f"irk:{name}" for name in keys.irks} | {f"eid:{name}" for name in keys.eids}
+    return sum(identity.startswith(("irk:", "eid:")) for identity in named - held)
 
 
 def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
@@ -131,7 +155,7 @@ def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
     """A broker of the settings with its secrets read. ConfigError names the file that cannot serve."""
     broker = settings.brokers[name]
     try:
-        password = broker.password and broker.password.path(os.environ).read_text().strip()
+        password = broker.password and broker.password.path().read_text().strip()
         tls = _tls(broker.tls) if broker.tls else None
     except OSError as error:  # ssl.SSLError is one
         text = f"brokers.{name}: {error.filename or 'tls'}: {error.strerror or error}"
@@ -150,5 +174,5 @@ def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
 def _tls(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca)
     if tls.cert is not None and tls.key is not None:
-        context.load_cert_chain(tls.cert, tls.key.path(os.environ))
+        context.load_cert_chain(tls.cert, tls.key.path())
     return context

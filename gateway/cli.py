@@ -121,10 +121,18 @@ def check(directory: Path) -> None:
     Example: gateway check config/store
     """
     from gateway import assembly
+    from gateway.credentials import CREDENTIAL
     from gateway.settings.calibration import map_changed
 
     found = assembly.read_configuration(directory)
     site = found.site
+    secret = found.settings.identity_keys
+    if secret is not None and secret.startswith(CREDENTIAL) and "CREDENTIALS_DIRECTORY" not in os.environ:
+        click.echo(f"{secret}: not looked at, systemd passes it to the service only", err=True)
+    elif missing := assembly.without_key(found, assembly.identity_keys_of(found.settings)):
+        click.echo(
+            f"{directory}: {missing} irk: or eid: identities have no key and identify nobody", err=True
+        )
     if map_changed(site):
         click.echo(
             f"{directory}: the map has changed since calibration.yaml was walked; walk again", err=True
@@ -143,9 +151,10 @@ def schema(folder: Path | None) -> None:
 
     Example: gateway schema --out config/schema
     """
+    from gateway.profiles.editor_schema import NAME, editor_schema
     from gateway.settings.schemas import schemas
 
-    for name, text in schemas().items():
+    for name, text in (schemas() | {NAME: editor_schema()}).items():
         if folder is None:
             click.echo(text)
         else:
@@ -243,6 +252,25 @@ def calibrate_verb(
         session.from_recording(recording, wanted, click.echo)
     else:
         session.guided(wanted, Wishes(**wishes), click.echo)
+
+
+@main.command()
+@click.option(
+    "--config", "directory", type=Directory, help="Tell what is known from what is not, use its keys."
+)
+@click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=10.0, show_default=True)
+@click.option("--adapter", metavar="ADDRESS", help="Address of the adapter; default: the first one powered.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one a device.")
+@_problems_exit(EXIT_PROBLEMS)
+def scan(directory: Path | None, seconds: float, adapter: str | None, as_json: bool) -> None:
+    """Show what this machine's radio hears now, and YAML to place what is unknown on the map.
+
+    Addresses are masked, nothing is stored. Example: gateway scan --config /etc/gateway --seconds 30
+    """
+    from gateway.verbs import scan as session
+
+    wanted = session.Wanted(directory, adapter, seconds, as_json)
+    asyncio.run(session.scan(wanted, click.echo, lambda text: click.echo(text, err=True)))
 
 
 @main.group()
@@ -349,24 +377,36 @@ def profiles() -> None:
     """The firmware profiles: how bytes and payloads are read."""
 
 
+_own_profiles = click.option(
+    "--config",
+    "directory",
+    type=Directory,
+    help="A configuration whose own profiles (DIR/profiles) count too.",
+)
+
+
 @profiles.command("list")
+@_own_profiles
 @_problems_exit(EXIT_PROBLEMS)
-def profiles_list() -> None:
-    """Name every profile and the topics it is heard on."""
+def profiles_list(directory: Path | None) -> None:
+    """Name every profile, the topics it is heard on, and what could not be verified."""
     from gateway.profiles import load_profiles
 
-    loaded = load_profiles()
+    loaded = load_profiles(own=directory and directory / "profiles")
     for name in loaded.names:
-        click.echo(f"{name:20} {' '.join(loaded.topics(name, None)) or 'BLE'}")
+        click.echo(f"{name:22} {' '.join(loaded.topics(name, None)) or 'BLE'}")
+        if doubt := loaded.doubt(name):
+            click.echo(f"{'':22} not verified: {doubt}")
 
 
 @profiles.command("test")
+@_own_profiles
 @_problems_exit(EXIT_PROBLEMS)
-def profiles_test() -> None:
+def profiles_test(directory: Path | None) -> None:
     """Run the vectors that every profile carries from its vendor's document."""
     from gateway.profiles import load_profiles
 
-    results = load_profiles().test()
+    results = load_profiles(own=directory and directory / "profiles").test()
     wrong = [result for result in results if not result.passed]
     for result in wrong:
         click.echo(str(result), err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
@@ -20,15 +21,16 @@ from gateway.assembly import Assembly, endpoint_of
 from gateway.clock import PipelineClock, kernel_synchronised
 from gateway.consent import load_consent_file
 from gateway.errors import ConfigError, GatewayError
-from gateway.hearing import sources_of
+from gateway.hearing import radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
 from gateway.model import ConsentSignal
-from gateway.mqtt import LOOPBACK, NotConnectedError
+from gateway.mqtt import LOOPBACK, NotConnectedError, RefusedError
 from gateway.outbox import Outbox
 from gateway.pump import Pump
 from gateway.settings import GatewaySettings
 from gateway.sinks.courier import Courier
 from gateway.sinks.mqtt import MqttSink, Uplink
+from gateway.sources.relay import Relay
 
 FAREWELL_S = 1.5
 """How long a clean stop lets the couriers carry what is queued and the state be said."""
@@ -46,6 +48,9 @@ async def run(assembly: Assembly, records: list[dict[str, Any]], clock: Pipeline
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with _only_one(settings.gateway.state_dir):
+        if settings.is_relay_only and (relay := relay_of(assembly)) is not None:
+            await _only_relay(relay, assembly, clock, stop)
+            return
         if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop):
             return
         async with Outbox(
@@ -64,7 +69,10 @@ class _Running:
         self._outbox = outbox
         self._lanes = Lanes(assembly.counts)
         self._pump = Pump(self._lanes, assembly.pipeline, outbox, assembly.screen, clock)
-        self._sources = list(sources_of(assembly, self._lanes, clock, role="in", persistent=True))
+        self._relay = relay_of(assembly)
+        self._sources = list(
+            sources_of(assembly, self._lanes, clock, role="in", persistent=True, relay=self._relay)
+        )
         self._uplinks = list(self._make_uplinks())
 
     async def until(self, stop: asyncio.Event, records: list[dict[str, Any]]) -> None:
@@ -74,6 +82,7 @@ class _Running:
                 signal.SIGHUP, lambda: group.create_task(self._reread_consent())
             )
             hearing = [group.create_task(source.run()) for source in self._sources]
+            relaying = [group.create_task(self._relay.run())] if self._relay else []
             pumping = group.create_task(self._pump.run())
             carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
             carrying += [group.create_task(c.run()) for u in self._uplinks for c in u.couriers.values()]
@@ -84,8 +93,9 @@ class _Running:
             await self._pump.finish()
             for task in hearing:
                 task.cancel()
+            await _leave(self._relay)
             await self._farewell()
-            for task in carrying:
+            for task in [*relaying, *carrying]:
                 task.cancel()
 
     async def _begin(self, records: list[dict[str, Any]]) -> None:
@@ -111,7 +121,10 @@ class _Running:
 
     async def _reread_consent(self) -> None:
         """SIGHUP: the consent file again, as a whole; a broken one changes nothing and says why."""
-        path = self._assembly.settings.consent.feed.file
+        consent = self._assembly.settings.consent
+        if consent is None:
+            return
+        path = consent.feed.file
         try:
             records = await asyncio.to_thread(load_consent_file, path)
         except ConfigError as error:
@@ -150,6 +163,29 @@ class _Running:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
         facts = {"version": __version__, "generation": self._outbox.generation, "clock": clock}
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
+
+
+async def _only_relay(relay: Relay, assembly: Assembly, clock: PipelineClock, stop: asyncio.Event) -> None:
+    """Hear for another gateway: no pipeline, no store, and no clock that has to be right."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is no consent to read again
+    async with asyncio.TaskGroup() as group:
+        radios = list(radios_of(assembly, relay.hear, clock))
+        relay.radios += (radio.link for radio in radios)
+        tasks = [group.create_task(relay.run()), *(group.create_task(radio.run()) for radio in radios)]
+        await stop.wait()
+        _log.info("stopping")
+        await _leave(relay)
+        for task in tasks:
+            task.cancel()
+    _log.info("stopped; counted: %s", msgspec.json.encode(assembly.counts.by_room()).decode())
+
+
+async def _leave(relay: Relay | None) -> None:
+    if relay is None or relay.link.state != "up":
+        return
+    with contextlib.suppress(TimeoutError, NotConnectedError, RefusedError):
+        async with asyncio.timeout(FAREWELL_S):
+            await relay.say_goodbye()
 
 
 def _refuse_scaled_clock(settings: GatewaySettings, clock: PipelineClock) -> None:

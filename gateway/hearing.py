@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.assembly import Assembly, endpoint_of
+from gateway.counts import Counts
 from gateway.lanes import Lanes
-from gateway.sources import Clock, Source
+from gateway.model import Sighting, Signal
+from gateway.profiles import Profiles
+from gateway.sources import Clock, Hear, Source, rawform
 from gateway.sources.ble import BleSource
+from gateway.sources.frames import IdentityFrames
 from gateway.sources.mqtt import MqttSource, Subscription
+from gateway.sources.receivers import ReceiverStates
+from gateway.sources.relay import Relay
 
 
 def sources_of(
-    assembly: Assembly, lanes: Lanes, clock: Clock, *, role: str, persistent: bool
+    assembly: Assembly,
+    lanes: Lanes,
+    clock: Clock,
+    *,
+    role: str,
+    persistent: bool,
+    relay: Relay | None = None,
 ) -> Iterator[Source]:
     """One for each broker with subscriptions and one for each adapter. ConfigError for an unreadable secret.
 
@@ -26,6 +38,8 @@ def sources_of(
             for topic in profiles.topics(profile, site.site)
         ]
         if subscriptions:
+            tells_state = any(s.topic_filter == rawform.topic(site.site, "+") for s in subscriptions)
+            receivers = [r.id for r in site.receivers]
             yield MqttSource(
                 endpoint_of(settings, name),
                 f"{site.site}-{settings.gateway.id}-{name}-{role}",
@@ -34,13 +48,56 @@ def sources_of(
                 is_vehicle_topic=profiles.is_vehicle_topic,
                 clock=clock,
                 persistent=persistent,
+                receivers=ReceiverStates(site.site, receivers, lanes.hear, clock, assembly.counts)
+                if tells_state
+                else None,
             )
-    if settings.ble is not None and settings.own_receiver is not None:
-        for adapter in settings.ble.adapters:
-            yield BleSource(
-                settings.own_receiver,
-                lanes.hear,
-                clock,
-                adapter=None if adapter == "auto" else adapter,
-                counts=assembly.counts,
-            )
+    for radio in radios_of(assembly, _both(lanes.hear, relay), clock):
+        if relay is not None:
+            relay.radios.append(radio.link)
+        yield radio
+
+
+def radios_of(assembly: Assembly, hear: Hear, clock: Clock) -> Iterator[BleSource]:
+    """One for each adapter of this machine."""
+    settings = assembly.settings
+    if settings.ble is None or settings.own_receiver is None:
+        return
+    for adapter in settings.ble.adapters:
+        address = None if adapter == "auto" else adapter
+        yield BleSource(settings.own_receiver, hear, clock, adapter=address, counts=assembly.counts)
+
+
+def relay_of(assembly: Assembly) -> Relay | None:
+    """What publishes this machine's radio for another gateway. ConfigError for an unreadable secret."""
+    settings, profiles = assembly.settings, assembly.profiles
+    if settings.relay is None or settings.own_receiver is None:
+        return None
+    uncounted = Counts()
+    return Relay(
+        endpoint_of(settings, settings.relay.via),
+        f"{assembly.site.site}-{settings.gateway.id}-{settings.relay.via}-relay",
+        site=assembly.site.site,
+        receiver=settings.own_receiver,
+        frames=IdentityFrames(
+            lambda structure: is_identifying(profiles, structure, uncounted), settings.relay.addresses
+        ),
+        counts=assembly.counts,
+    )
+
+
+def is_identifying(profiles: Profiles, structure: bytes, counts: Counts) -> bool:
+    """Whether an AD structure alone carries an identity, if only for who has its key."""
+    heard = profiles.heard(Sighting(0.0, "", "", "", 0.0, structure), counts)
+    return bool(heard.identities) or any(sealed.kind == "eid" for sealed in heard.sealed)
+
+
+def _both(hear: Hear, relay: Relay | None) -> Hear:
+    if relay is None:
+        return hear
+
+    def hear_and_relay(signal: Signal) -> None:
+        hear(signal)
+        relay.hear(signal)
+
+    return hear_and_relay

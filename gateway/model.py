@@ -37,6 +37,9 @@ class Sighting(Struct, frozen=True, gc=False):
     """AD structures as on the air; empty when a remote receiver reports only what it decoded."""
     identity: str = ""
     """The identity as a remote receiver decoded it; empty: it is derived from `adv`."""
+    battery_pct: float | None = None
+    """As a remote receiver decoded it, like `moved`; None: it does not say."""
+    moved: bool | None = None
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -116,6 +119,9 @@ class Reading(Struct, frozen=True, gc=False):
     link: str
     """Id of the receiver or beacon in the map."""
     rssi_dbm: float
+    battery_pct: float | None = None
+    """Of the device, as last heard; None when unknown."""
+    moved: bool | None = None
 
 
 Observation = Reading | Fix

@@ -99,14 +99,14 @@ class Place:
         return Endpoint("test", self.broker.host, self.broker.port)
 
     @contextlib.asynccontextmanager
-    async def daemon(self, *options: str) -> AsyncIterator[Daemon]:
+    async def daemon(self, *options: str, **environ: str) -> AsyncIterator[Daemon]:
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway", "run", "--config", str(self.config), *options),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONWARNINGS": "default"},
+                env={**os.environ, "PYTHONWARNINGS": "default", **environ},
             )
         daemon = Daemon(process, self.log)
         try:

@@ -65,11 +65,17 @@ class FakeBluez:
     `refuse` maps a method to the D-Bus error that it is answered with; methods in `ignore` are not answered.
     """
 
-    def __init__(self, *adapters: str) -> None:
+    def __init__(self, *adapters: str, bus: str | None = None) -> None:
+        """`bus`: address of the bus to be on; None: what DBUS_SYSTEM_BUS_ADDRESS says when it begins."""
+        self._bus_address = bus
         self.refuse: dict[str, str] = {}
         self.ignore: set[str] = set()
         self.starts = 0
         """Discoveries begun so far."""
+        self.switched_on = 0
+        """How often a program switched an adapter on."""
+        self.is_stuck = False
+        """The controller scans and hears nothing until it was switched off and on."""
         self._objects: dict[str, dict[str, Properties]] = {}
         self._filters: dict[str, Properties] = {}
         self._scanners: set[str] = set()
@@ -77,7 +83,7 @@ class FakeBluez:
             self._objects |= _adapter(adapter)
 
     async def __aenter__(self) -> Self:
-        self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+        self._bus = await MessageBus(self._bus_address, bus_type=BusType.SYSTEM).connect()
         self._bus.add_message_handler(self._on_message)
         rule = f"type='signal',sender='{_DBUS}',member='NameOwnerChanged'"
         path = "/org/freedesktop/DBus"
@@ -121,6 +127,8 @@ class FakeBluez:
         await self._signal("/", f"{_DBUS}.ObjectManager", "InterfacesRemoved", "oas", [path, [_ADAPTER]])
 
     async def power(self, adapter: str, on: bool) -> None:
+        if not on:
+            self.fall_deaf()
         self._objects[f"/org/bluez/{adapter}"][_ADAPTER]["Powered"] = Variant("b", on)
         await self._changed(f"/org/bluez/{adapter}", _ADAPTER, {"Powered": Variant("b", on)})
 
@@ -133,9 +141,10 @@ class FakeBluez:
         service: Mapping[str, bytes] | None = None,
         uuids: Sequence[str] = (),
         address_type: str = "random",
+        adapter: str = "hci0",
     ) -> bool:
         """One advertisement on the air; False when nobody scans."""
-        if not self._scanners:
+        if not self._scanners or self.is_stuck:
             return False
         said: Properties = {"RSSI": Variant("n", rssi)}
         if manufacturer:
@@ -144,7 +153,7 @@ class FakeBluez:
             said["ServiceData"] = _bytes_by("s", service)
         if uuids:
             said["UUIDs"] = Variant("as", list(uuids))
-        path = _device_path(address)
+        path = _device_path(address, adapter)
         if path in self._objects:
             known = self._objects[path][_DEVICE]
             changed = {name: value for name, value in said.items() if self._reported(name, value, known)}
@@ -153,7 +162,7 @@ class FakeBluez:
         else:
             named = {"Address": address, "AddressType": address_type, "Alias": address.replace(":", "-")}
             device = {name: Variant("s", value) for name, value in named.items()}
-            device["Adapter"] = Variant("o", "/org/bluez/hci0")
+            device["Adapter"] = Variant("o", f"/org/bluez/{adapter}")
             self._objects[path] = {_DEVICE: device | said}
             await self._added(path)
         return True
@@ -205,6 +214,12 @@ class FakeBluez:
         answer = self._answer(message, message.sender or "")
         return True if message.member in self.ignore else answer
 
+    def _switch(self, adapter: str, on: bool) -> None:
+        self.switched_on += on
+        if not on:
+            self.is_stuck = False
+        self._switching = asyncio.create_task(self.power(adapter, on))
+
     def _answer(self, call: Message, sender: str) -> Message | None:
         known = call.path == "/" or call.path in self._objects
         if not known:
@@ -212,6 +227,8 @@ class FakeBluez:
         match call.member:
             case "GetManagedObjects":
                 return Message.new_method_return(call, "a{oa{sa{sv}}}", [self._objects])
+            case "Set" if call.body[:2] == [_ADAPTER, "Powered"]:
+                self._switch(str(call.path).rpartition("/")[2], bool(call.body[2].value))
             case "SetDiscoveryFilter":
                 self._filters[sender] = call.body[0]
             case "StartDiscovery" if sender in self._scanners:
@@ -228,13 +245,18 @@ class FakeBluez:
         return Message.new_method_return(call)
 
 
+def address_of(adapter: str) -> str:
+    return f"00:11:22:33:44:{int(adapter.removeprefix('hci')):02X}"
+
+
 def _adapter(name: str) -> dict[str, dict[str, Properties]]:
     shown = {"Roles": Variant("as", ["central"]), "Powered": Variant("b", True)}
+    shown["Address"] = Variant("s", address_of(name))
     return {f"/org/bluez/{name}": {_ADAPTER: shown}}
 
 
-def _device_path(address: str) -> str:
-    return f"/org/bluez/hci0/dev_{address.replace(':', '_')}"
+def _device_path(address: str, adapter: str = "hci0") -> str:
+    return f"/org/bluez/{adapter}/dev_{address.replace(':', '_')}"
 
 
 def _bytes_by(key: str, data: Mapping[Any, bytes]) -> Variant:

@@ -17,13 +17,14 @@ from gateway.verbs.bench import in_turns
 def test_the_verb_prints_a_ratio_for_each_contender() -> None:
     result = CliRunner().invoke(main, ["bench", "--fences", "60", "--fixes", "500"])
     assert result.exit_code == 0, result.output
-    head, *contenders, index = result.output.splitlines()
+    head, *contenders, index, step = result.output.splitlines()
     assert head == f"60 fences, 500 fixes; core: {core_form()}"
     assert [line.split("  ")[1] for line in contenders] == [
         "plain Python, one fix a call", "index, one fix a call", "index, bulk",
     ]  # fmt: skip
     assert contenders[-1].endswith(" 1.0")
     assert index.startswith("index: ")
+    assert step.endswith(" µs a fix")
 
 
 def test_contenders_that_differ_end_the_run() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import PlainCore
+from conftest import PlainSources
 from core_words import T0, shop
 from msgspec.structs import replace
 
@@ -59,7 +59,7 @@ def plain_core() -> Iterator[Any]:
     installed = {name: module for name, module in sys.modules.items() if name.startswith("gateway.core")}
     for name in installed:
         del sys.modules[name]
-    sys.meta_path.insert(0, finder := PlainCore())
+    sys.meta_path.insert(0, finder := PlainSources())
     try:
         yield importlib.import_module("gateway.core")
     finally:

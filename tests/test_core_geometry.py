@@ -72,8 +72,8 @@ CROSSING: list[tuple[str, list[list[Ring]], Point, Point, bool]] = [
 )
 def test_line(polygons: list[list[Ring]], start: Point, end: Point, cut: bool) -> None:
     shape = Polygons(polygons)
-    assert shape.crosses(start, end) is cut
-    assert shape.crosses(end, start) is cut
+    assert shape.crosses(*start, *end) is cut
+    assert shape.crosses(*end, *start) is cut
 
 
 def test_depth_is_metres_to_the_border() -> None:
@@ -96,15 +96,15 @@ def test_circle() -> None:
     for x, inside in ((0, True), (99.9, True), (100.1, False)):
         assert shape.contains(*degrees(x, 0)) is inside
     assert shape.depth_m(*degrees(0, 130)) == pytest.approx(-30, abs=0.01)
-    assert shape.crosses(degrees(-200, 99), degrees(200, 99))
-    assert not shape.crosses(degrees(-200, 101), degrees(200, 101))
-    assert not shape.crosses(degrees(-300, 0), degrees(-200, 0))
+    assert shape.crosses(*degrees(-200, 99), *degrees(200, 99))
+    assert not shape.crosses(*degrees(-200, 101), *degrees(200, 101))
+    assert not shape.crosses(*degrees(-300, 0), *degrees(-200, 0))
 
 
 def test_circle_across_the_antimeridian() -> None:
     shape = Disc(Circle(0, 179.9999, 50))
     assert shape.contains(0, -179.9999)
-    assert shape.crosses((0.001, -179.9999), (-0.001, -179.9999))
+    assert shape.crosses(0.001, -179.9999, -0.001, -179.9999)
 
 
 def test_distance() -> None:
@@ -137,23 +137,23 @@ def test_the_index_finds_what_a_scan_finds(
         return ((lat, lon), (lat, lon + side), (lat + side, lon + side), (lat + side, lon))
 
     fences = Fences(Fence(f"{i}", "car_park", f"{i}", polygons=((ring(*s),),)) for i, s in enumerate(squares))
-    shapes = {p.id: p.shape for p in fences}
-    at = {p.id for p in fences.at(*a) if p.shape.contains(*a)}
-    along = {p.id for p in fences.along(a, b) if p.shape.crosses(a, b)}
+    shapes = {p.id: p.shape for p in fences.places}
+    at = {p.id for p in fences.along(a, a) if p.shape.contains(*a)}
+    along = {p.id for p in fences.along(a, b) if p.shape.crosses(*a, *b)}
     assert at == {i for i, s in shapes.items() if s.contains(*a)}
-    assert along == {i for i, s in shapes.items() if s.crosses(a, b)}
+    assert along == {i for i, s in shapes.items() if s.crosses(*a, *b)}
 
 
 @pytest.mark.parametrize("lon", [180.0, -180.0, 179.9999, -179.9999])
 def test_the_index_holds_across_the_antimeridian(lon: float) -> None:
     fences = Fences([Fence("sea", "perimeter", "sea", polygons=((PACIFIC,),)), disc("pump", 0, 0, 10)])
-    assert [p.id for p in fences.at(0.0, lon)] == ["sea"]
+    assert [p.id for p in fences.along((0.0, lon), (0.0, lon))] == ["sea"]
     assert [p.id for p in fences.along((0.0, 178.0), (0.0, -178.0))] == ["sea"]
 
 
 def test_ten_thousand_fences_are_not_scanned() -> None:
     fences = Fences(disc(f"p{i}-{j}", 200.0 * i, 200.0 * j, 50) for i in range(100) for j in range(100))
-    assert [p.id for p in fences.at(*degrees(2000, 3000))] == ["p10-15"]
+    assert [p.id for p in fences.along(degrees(2000, 3000), degrees(2000, 3000))] == ["p10-15"]
 
 
 # --- other people's cases ---
@@ -231,7 +231,7 @@ def test_lines_of_other_suites(cases: list[dict[str, Any]]) -> None:
         shape = shape_in(case) if "segment" in case else None
         if shape is not None:
             (lon1, lat1), (lon2, lat2) = case["segment"]
-            told[case["source"]] = (shape.crosses((lat1, lon1), (lat2, lon2)), case["expect"] == "crosses")
+            told[case["source"]] = (shape.crosses(lat1, lon1, lat2, lon2), case["expect"] == "crosses")
     assert told
     assert all(is_ == expected for is_, expected in told.values())
 
@@ -248,6 +248,6 @@ def test_moving_objects_of_other_suites(cases: list[dict[str, Any]]) -> None:
         seen = ["enter" if shape.contains(*places[0]) else ""]
         for a, b in pairwise(places):
             was, is_ = shape.contains(*a), shape.contains(*b)
-            seen.append("cross" if not was and not is_ and shape.crosses(a, b) else {1: "enter", -1: "exit"}.get(is_ - was, ""))  # fmt: skip
+            seen.append("cross" if not was and not is_ and shape.crosses(*a, *b) else {1: "enter", -1: "exit"}.get(is_ - was, ""))  # fmt: skip
         changes = {e["t"]: e["event"] for e in case["expect"] if e["event"] in ("enter", "exit", "cross")}
         assert {t: s for t, s in enumerate(seen) if s} == changes

@@ -12,14 +12,15 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import PlainCore
-from core_words import LAT0, LON0, degrees
+from conftest import PlainSources
+from core_words import LAT0, LON0, degrees, square
 from exact_words import exactly_inside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core import raster
-from gateway.core.geometry import Disc, Polygons, Shape
+from gateway.core.bands import by_band, in_order
+from gateway.core.geometry import Disc, Polygons, Shape, shape_of
 from gateway.core.index import FenceIndex
 from gateway.model import Circle, Point, Ring
 
@@ -226,6 +227,33 @@ def paired(index: Any, lats: Any, lons: Any) -> list[tuple[int, int]]:
     return list(zip(fixes, fences, strict=True))
 
 
+def test_many_fixes_of_a_large_index_are_sorted_and_told_in_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lats, lons = scattered(1_000)
+    for k, (lat, lon) in enumerate(
+        [(math.nan, 0.0), (0.0, math.nan), (math.inf, 0.0), (-91.0, 7.0), (1.0, 400.0)]
+    ):
+        lats[200 * k], lons[200 * k] = lat, lon
+    index = FenceIndex(town())
+    expected = [(k, fence) for k in range(1_000) for fence in index.at(lats[k], lons[k])]
+    monkeypatch.setattr("gateway.core.index.WIDE", 0)
+    monkeypatch.setattr("gateway.core.index.BANDED", 1)
+    for at_once in (300, 1_000, 5_000):
+        monkeypatch.setattr("gateway.core.index.BANDED_AT_ONCE", at_once)
+        assert paired(index, lats, lons) == expected
+
+
+def test_bands_put_fixes_of_one_latitude_together_and_answers_back() -> None:
+    lats, lons = array("d", [9.0, 1.0, math.nan, 200.0, 255.5, 1.5, -3.0]), array("d", range(7))
+    places, who = by_band(lats, lons, 0, 7, (0.0, 1.0))
+    assert list(who) == [2, 6, 1, 5, 0, 3, 4]
+    assert list(places[1::2]) == list(who)
+    assert list(places[4::2]) == [1.0, 1.5, 9.0, 200.0, 255.5]
+    fixes, fences = in_order(who, array("i", [0, 2, 2, 6]), array("i", [5, 1, 7, 3]), 10)
+    assert list(zip(fixes, fences, strict=True)) == [(11, 1), (11, 7), (12, 5), (14, 3)]
+
+
 def test_one_by_one_in_bulk_and_by_the_shapes_alone() -> None:
     shapes, (lats, lons) = town(), scattered(2500)
     index = FenceIndex(shapes)
@@ -273,8 +301,18 @@ def test_a_line_finds_all_that_it_touches() -> None:
     shapes, rng = town(), random.Random(5)
     for _ in range(150):
         start, end = (degrees(rng.uniform(-2500, 2500), rng.uniform(-2500, 2500)) for _ in range(2))
-        touched = {k for k, shape in enumerate(shapes) if shape.crosses(start, end)}
+        touched = {k for k, shape in enumerate(shapes) if shape.crosses(*start, *end)}
         assert touched <= set(TOWN.near_line(*start, *end))
+
+
+def test_a_fix_as_a_line_finds_all_that_hold_it_to_the_last_corner_of_the_grid() -> None:
+    for side in (90.0, 150.0, 299.0):  # wherever the box of all fences ends within its last cell
+        shapes = [shape_of(square(f"{k}", 400.0 * k, 400.0 * k, side)) for k in range(3)]
+        index = FenceIndex([shape for shape in shapes if shape])
+        for k in range(3):
+            for x, y in ((0.01, 0.01), (0.5, 0.5), (0.99, 0.99), (0.99, 0.01), (0.01, 0.99)):
+                place = degrees(400.0 * k + x * side, 400.0 * k + y * side)
+                assert index.near_line(*place, *place) == [k], (side, k, x, y)
 
 
 # --- one source, two forms ---
@@ -284,9 +322,9 @@ def test_a_line_finds_all_that_it_touches() -> None:
 def plain_modules() -> Iterator[dict[str, Any]]:
     """The same modules from their source, beside those that are installed."""
     package = importlib.import_module("gateway.core")
-    names = ["geometry", "raster", "index"]
+    names = ["geometry", "bands", "raster", "index"]
     installed = {name: sys.modules.pop(f"gateway.core.{name}") for name in names}
-    sys.meta_path.insert(0, finder := PlainCore())
+    sys.meta_path.insert(0, finder := PlainSources())
     try:
         yield {name: importlib.import_module(f"gateway.core.{name}") for name in names}
     finally:
@@ -314,7 +352,7 @@ def test_plain_python_gives_the_bits_of_the_installed_form(plain: dict[str, Any]
         k, m = rng.randrange(1500), rng.randrange(1500)
         assert a.depth_m(lats[k], lons[k]) == b.depth_m(lats[k], lons[k])
         start, end = (lats[k], lons[k]), (lats[m], lons[m])
-        assert a.crosses(start, end) == b.crosses(start, end)
+        assert a.crosses(*start, *end) == b.crosses(*start, *end)
         assert index.near_line(*start, *end) == TOWN.near_line(*start, *end)
 
 

@@ -78,7 +78,8 @@ def test_rank_of_identities(profiles: Profiles, sighting: Sighting, expected: tu
         (IBEACON + EDDYSTONE, {"profiles.ibeacon": {"matched": 1}, "profiles.eddystone-uid": {"matched": 1}}),
         (f"19ff4c000215{UUID}00010011", {"profiles.ibeacon": {"too_short": 1}}),
         (f"1bff4c000215{UUID}00010011c500", {"profiles.ibeacon": {"not_mine": 1}}),
-        (CONTINUITY, {"profiles": {"not_mine": 1}}),
+        (CONTINUITY, {"profiles.apple-continuity": {"matched": 1}}),
+        ("07ff060001092002", {"profiles": {"not_mine": 1}}),
         (FLAGS, {"profiles": {"not_mine": 1}}),
         ("00" * 1651, {"profiles": {"oversized": 1}}),
         ("", {}),
@@ -100,6 +101,6 @@ def test_every_advertisement_is_counted_each_time(
 def test_a_flood_of_advertisements_forgets_no_identity(profiles: Profiles) -> None:
     counts = Counts()
     for i in range(10_000):
-        profiles.identities(heard(f"05ff9904{i:04x}"), counts)
+        profiles.identities(heard(f"05ff0600{i:04x}"), counts)
     assert profiles.identities(heard(IBEACON), counts) == (IBEACON_ID,)
     assert counts.by_room() == {"profiles": {"not_mine": 10_000}, "profiles.ibeacon": {"matched": 1}}

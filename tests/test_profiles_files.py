@@ -96,7 +96,12 @@ def test_a_new_firmware_is_a_new_file(tmp_path: Path) -> None:
         (RUUVI, "length:", "lenght:", "3:45: match.lenght: unknown key; did you mean length?"),
         (RUUVI, "source: Ruuvi, data format 5 (RAWv2)\n", "", "1:1: missing key 'source'"),
         (RUUVI, '"05"', "0599", "3:39: match.starts: expected text, got 599; put it in quotes"),
-        (RUUVI, '"05"', '"5"', "3:39: match.starts: expected pairs of hex digits in quotes, got '5'"),
+        (
+            RUUVI,
+            '"05"',
+            '"5"',
+            "3:39: match.starts: expected pairs of hex digits in quotes, ? for any digit, got '5'",
+        ),
         (RUUVI, "0x0499", "ruuvi", "3:23: match.manufacturer: expected a company id such as 0x004c, or any"),
         (RUUVI, "manufacturer: 0x0499, ", "", "3:8: match: expected one of manufacturer, service"),
         (

@@ -119,7 +119,8 @@ def test_a_payload_that_cannot_be_read_is_counted_by_reason(
     ("topic", "room", "outcome"),
     [
         ("owntracks/anna", "profiles", "not_mine"),
-        ("owntracks/anna/golf/event", "profiles", "not_mine"),
+        ("owntracks/anna/golf/event", "profiles.owntracks", "matched"),
+        ("owntracks/anna/golf/waypoint", "profiles", "not_mine"),
         ("x" * 5000, "profiles", "not_mine"),
         ("", "profiles", "not_mine"),
         ("owntracks//golf", "profiles.owntracks", "malformed"),
@@ -166,7 +167,17 @@ def test_a_site_hears_its_own_receivers_and_the_selected_profiles_only(profiles:
     assert profiles.topics("openmqttgateway") == ("home/+/BTtoMQTT/+", "home/presence/+")
     assert profiles.topics("ibeacon") == ()
     fixes = [name for name in profiles.names if profiles.gives_fixes(name)]
-    assert fixes == ["ovms", "owntracks", "tesla-fleet-telemetry", "teslamate", "traccar"]
+    assert fixes == [
+        "generic-vehicle",
+        "ovms",
+        "owntracks",
+        "teltonika",
+        "tesla-fleet-telemetry",
+        "teslamate",
+        "traccar",
+        "viss",
+        "vss-topics",
+    ]
     heard = b'{"rssi":-67,"adv":"%s"}' % BEACON.encode()
     for topic, count in [("receivers/v1/koeln-01/pi", 1), ("receivers/v1/bonn/pi", 0), ("owntracks/a/b", 0)]:
         found, _ = said(selected, topic, heard)

@@ -74,6 +74,7 @@ def test_the_worked_example_is_right() -> None:
     assert site.fences[1].arrival == Arrival(confirm_s=3, slow_kmh=8, leave_m=10)
 
     assert (own.gateway.id, own.own_receiver, own.gateway.epoch) == ("pi-01", "pi-01", 30 * 86400)
+    assert own.consent is not None
     assert own.consent.feed.file == STORE / "consent.yaml"
     tls = own.brokers["central"].tls
     assert tls is not None
@@ -163,6 +164,7 @@ def test_gateway_defaults(tmp_path: Path) -> None:
     assert own.recipients["p"].ack == "platform"
     assert own.recipients["p"].purposes["dpv:X"].changes == CHANGES
     assert own.recipients["p"].purposes["dpv:X"].zones == "all"
+    assert own.consent is not None
     assert own.consent.feed.file == Path("/etc/consent.yaml")
 
 

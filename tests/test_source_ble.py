@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bleak.backends.scanner import AdvertisementData
 from bluetooth_data_tools import parse_advertisement_data_bytes
-from fake_bluez import FakeBluez, private_bus
+from fake_bluez import FakeBluez, address_of, private_bus
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -243,10 +243,55 @@ async def test_no_adapter_then_one_appears() -> None:
 
 
 async def test_the_adapter_named_is_not_there(bluez: FakeBluez) -> None:
-    async with listening(up=False, adapter="hci7") as ear:
-        await until(lambda: "adapter 'hci7' not found" in ear.link.detail)
+    async with listening(up=False, adapter=address_of("hci7")) as ear:
+        await until(lambda: "no adapter has the address in the settings" in ear.link.detail)
         assert ear.link.state == "down"
         await bluez.add_adapter("hci7")
+        await until(lambda: ear.link.state == "up")
+
+
+async def test_an_adapter_is_known_by_its_address(bluez: FakeBluez) -> None:
+    """Which number an adapter gets is decided anew at each start of the machine."""
+    await bluez.add_adapter("hci1")
+    async with listening(adapter=address_of("hci1").lower()) as ear:
+        await bluez.advert(TAG, -50, manufacturer=IBEACON, adapter="hci0")
+        await bluez.advert(TAG, -67, manufacturer=IBEACON, adapter="hci1")
+        await until(lambda: bool(ear.heard))
+        assert [s.rssi_dbm for s in ear.heard] == [-67]
+
+
+async def test_two_adapters_hear_side_by_side_and_one_starting_anew_does_not_deafen_the_other(
+    bluez: FakeBluez,
+) -> None:
+    await bluez.add_adapter("hci1")
+    async with listening(adapter=address_of("hci0")) as one, listening(adapter=address_of("hci1")) as other:
+        await bluez.advert(TAG, -50, manufacturer=IBEACON, adapter="hci0")
+        await bluez.advert(TAG, -67, manufacturer=IBEACON, adapter="hci1")
+        await until(lambda: bool(one.heard and other.heard))
+        await bluez.remove_adapter("hci1")
+        await until(lambda: other.link.state == "down")
+        await bluez.add_adapter("hci1")
+        await until(lambda: one.link.state == other.link.state == "up" and bluez.scanning)
+        await bluez.advert(TAG, -51, manufacturer=IBEACON, adapter="hci0")
+        await until(lambda: one.heard[-1].rssi_dbm == -51)
+
+
+async def test_the_adapter_is_removed_and_comes_back(bluez: FakeBluez) -> None:
+    """Noticed at once, not by a minute of silence."""
+    async with listening(silence_s=30.0) as ear:
+        await bluez.remove_adapter("hci0")
+        await until(lambda: "the adapter" in ear.link.detail or "no Bluetooth" in ear.link.detail)
+        await bluez.add_adapter("hci0")
+        await until(lambda: bluez.scanning)
+        await bluez.advert(TAG, -67, manufacturer=IBEACON)
+        await until(lambda: bool(ear.heard))
+
+
+async def test_the_adapter_is_switched_off_while_it_scans(bluez: FakeBluez) -> None:
+    async with listening(silence_s=30.0) as ear:
+        await bluez.power("hci0", on=False)
+        await until(lambda: "rfkill unblock" in ear.link.detail)
+        await bluez.power("hci0", on=True)
         await until(lambda: ear.link.state == "up")
 
 
@@ -310,6 +355,47 @@ async def test_silence_rebuilds_the_scanner(bluez: FakeBluez, caplog: pytest.Log
         await until(lambda: ear.link.state == "up")
         assert len(ear.heard) == 1
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "INFO"]
+
+
+async def test_a_controller_that_hangs_is_switched_off_and_on(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.sources.bluez.OFF_S", 0.01)
+    bluez.is_stuck = True
+    async with listening(silence_s=0.1) as ear:
+        await until(lambda: bluez.switched_on == 1)
+        assert not bluez.is_stuck
+        await until(lambda: bluez.scanning)
+        await bluez.advert(TAG, -67, manufacturer=IBEACON)
+        await until(lambda: ear.link.state == "up")
+        assert ear.counted("resets") == 1
+
+
+async def test_resets_back_off(bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.sources.bluez.OFF_S", 0.01)
+    async with listening(silence_s=0.03) as ear:
+        await until(lambda: bluez.starts >= 17)
+        assert 3 <= ear.counted("resets") <= 4  # of seventeen scans before the 3rd, 4th, 7th and 14th or so
+
+
+async def test_an_adapter_that_stays_busy_is_switched_off_and_on(
+    bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.sources.bluez.OFF_S", 0.01)
+    bluez.refuse["StartDiscovery"] = IN_PROGRESS
+    async with listening(up=False) as ear:
+        await until(lambda: bluez.switched_on == 1)
+        del bluez.refuse["StartDiscovery"]
+        await until(lambda: ear.link.state == "up")
+
+
+async def test_a_reset_that_fails_is_counted_and_the_scan_goes_on(bluez: FakeBluez) -> None:
+    bluez.refuse["Set"] = "org.bluez.Error.Busy"
+    async with listening(silence_s=0.05) as ear:
+        await until(lambda: ear.counted("resets_failed") == 1)
+        await until(lambda: bluez.scanning)
+        await bluez.advert(TAG, -67, manufacturer=IBEACON)
+        await until(lambda: ear.link.state == "up")
 
 
 async def test_reports_that_are_no_advertisement_do_not_hide_silence(bluez: FakeBluez) -> None:

@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import os
 import secrets
-import stat
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
+from gateway import credentials
 from gateway.errors import GatewayError
 
 KEY_BYTES = 32
@@ -64,20 +64,17 @@ def load_keys(keys: str | None, state_dir: Path) -> Keys:
     None makes 32 random bytes at the very first start, mode 0600. KeyUnusableError when the key cannot be
     read, is open to others, or is gone while a store that was written with it is still there.
     """
-    if keys is not None and keys.startswith("credential:"):
-        credentials = _credentials_directory()
-        if credentials is None:
-            raise KeyUnusableError(f"{keys}: no credentials directory; is the unit's LoadCredential= set?")
-        return Keys(_read(credentials / keys.removeprefix("credential:")))
-    path = Path(keys) if keys is not None else state_dir / "gateway.key"
-    if keys is None and not path.exists():
+    if keys is not None:
+        return Keys(_read(keys))
+    path = state_dir / "gateway.key"
+    if not path.exists():
         if (state_dir / "outbox.sqlite").exists():
             raise KeyUnusableError(
                 f"{path} is lost while {state_dir}/outbox.sqlite still has what it signed; "
                 "restore the key, or move the store away to begin a new generation"
             )
         _create(path)
-    return Keys(_read(path))
+    return Keys(_read(str(path)))
 
 
 def _create(path: Path) -> None:
@@ -89,17 +86,8 @@ def _create(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _read(path: Path) -> bytes:
+def _read(secret: str) -> bytes:
     try:
-        mode = path.stat().st_mode
-        if mode & (stat.S_IRWXG | stat.S_IRWXO) and path.parent != _credentials_directory():
-            raise KeyUnusableError(f"{path} is open to others (mode {mode & 0o777:04o}); chmod 0600 it")
-        return path.read_bytes()
-    except OSError as error:
-        raise KeyUnusableError(f"cannot read the gateway's key {path}: {error.strerror}") from error
-
-
-def _credentials_directory() -> Path | None:
-    """systemd's own directory (systemd.exec(5), $CREDENTIALS_DIRECTORY) guards its files itself."""
-    name = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(name) if name else None
+        return credentials.read(secret)
+    except credentials.SecretUnusableError as error:
+        raise KeyUnusableError(f"the gateway's key: {error}") from None

@@ -5,35 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from gateway.core.agenda import Agenda, Due, Key
-from gateway.core.fences import Fences, Place
-from gateway.core.judgement import (
-    APPROACH_AGAIN,
-    ENTERING_TRUST,
-    OUT_HOLDS_S,
-    SILENCE_TRUST,
-    STANDING,
-    SURE_ACCURACY_M,
-    announces,
-    is_beyond_margin,
-    is_clearly_outside,
-    is_inside,
-    is_line,
-    side_odds,
-    side_probability,
-)
+from gateway.core.fences import Place
+from gateway.core.judgement import announces, is_inside, side_odds, side_probability
 from gateway.core.moments import Moment
-from gateway.core.stays import APPROACH_AGAIN_S, Claim, Stays, Told, Who
-from gateway.core.tracks import FIRST_S, LATE_S, Sample, Track
-from gateway.core.visits import NEVER_S, NEXT, Clue, Course, State, Visit
+from gateway.core.rows import NONE
+from gateway.core.stays import Stays, Told, thousandths
+from gateway.core.tracks import REASONS
+from gateway.core.vehicles import Vehicles
+from gateway.core.visits import NEXT, Clue, State
+from gateway.core.windows import (
+    APPROACH_AGAIN_S,
+    LATE_S,
+    LOST_S,
+    SILENCE_S,
+    SURE_ACCURACY_M,
+    TRACK_KEPT_S,
+)
 from gateway.model import Fence, Fix, OpenStay
 
-SILENCE_S = 120.0
-LOST_S = 12 * 3600.0
-TRACK_KEPT_S = 24 * 3600.0
+INFINITE, UNKNOWN = float("inf"), -1.0
 NOTICED_S = 12.0
 """So long inside is worth a word, however shallow."""
 TAIL_S = 30.0
 """So long after a stay or crossing, a line that cuts the fence is still its tail."""
+APPROACH_AGAIN = 1.5
+"""Beyond so many times the ring an approach may be announced again."""
+ENTERING_TRUST, SILENCE_TRUST, LOST_TRUST = 0.5, 0.8, 0.5
+"""What the probability of the side is worth for a provisional word and for one that silence decides, and the
+confidence of one that is given up."""
+STANDING = 1 / 3.0
+"""As in judgement.py."""
+VEHICLE: int = Due.VEHICLE.value
+
+IN, FOUND, CUT, OUT, ARRIVED, GONE_IN, GONE_OUT, LOST = (clue.value for clue in Clue)
+OUTSIDE, WITHIN, ENTERING, INSIDE = (state.value for state in State)
+STATE, AT = 7, 8
+"""The bits of a pair's state: the state itself, and that the last fix was inside."""
+SLOW = 1
+"""As in stays.py."""
+TABLE = [NEXT.get((state, clue), (state, -1)) for state in State for clue in Clue]
+"""By eight times the state and the clue; -1: changes nothing."""
+SAY_ENTERING, SAY_ENTERED, SAY_PASSED, SAY_LEFT = 1, 2, 3, 4
 
 
 class Arrivals:
@@ -41,296 +53,366 @@ class Arrivals:
         self, fences: Iterable[Fence], agenda: Agenda, stays: Stays, reject: Callable[[str], None]
     ) -> None:
         self._agenda, self._stays, self._reject = agenda, stays, reject
-        self._fences = Fences(fences)
-        self._courses: dict[tuple[str, str], Course] = {}
-        for kind in (Due.SILENCE, Due.LOST, Due.TRACK_FADE):
-            agenda.rooms[kind] = self
+        self.vehicles = Vehicles(stays, fences)
+        self._pairs, self._tracks = stays.pairs, self.vehicles.tracks
+        self._undecided = self.vehicles.undecided
+        self._moment = Moment(self._tracks)
+        self._due_pair = NONE
+        agenda.rooms[VEHICLE] = self
 
     # --- fixes ---
 
     def observe(self, fix: Fix, now_s: float) -> None:
-        course = self._courses.get((fix.subject, fix.device)) or Course(Track(fix.subject, fix.device))
-        track = course.track
-        sample = track.admit(fix, now_s)
-        if isinstance(sample, str):
-            self._reject(sample)
+        subject, device = fix.subject, fix.device
+        row = self.vehicles.rows.get((subject, device))
+        track: int = self.vehicles.begin(subject, device) if row is None else row
+        tracks = self._tracks
+        sample = tracks.admit(track, fix, now_s)
+        if sample < 0:
+            self._reject(REASONS[-sample - 1])
+            if tracks.count[track] == 0 and tracks.suspect[track] == NONE:
+                self._end(track)
             return
-        if track.received_s == NEVER_S:
-            self._courses[fix.subject, fix.device] = course
-            self._agenda.put(now_s + TRACK_KEPT_S, (fix.subject, "", Due.TRACK_FADE, fix.device))
-        newest_s, before = track.newest_s, track.before(sample.t_s)
-        track.add(sample, now_s)
-        if sample.t_s < newest_s:
-            self._late(course, sample, before, now_s)
+        newest_s, t_s = tracks.newest_s[track], tracks.samples.t_s[sample]
+        known, before = tracks.received_s[track] > -INFINITE, tracks.before(track, t_s)
+        tracks.add(track, sample, now_s)
+        if not known:
+            self.schedule(track)
+        if t_s < newest_s:
+            self._late(track, sample, before, now_s)
         else:
-            self._newest(course, sample, before, newest_s, now_s)
+            self._newest(track, sample, before, newest_s, now_s)
 
-    def _newest(
-        self, course: Course, sample: Sample, before: Sample | None, newest_s: float, now_s: float
-    ) -> None:
-        first = sample.t_s - newest_s > FIRST_S
-        line = not first and before is not None and is_line(before, sample)
-        if before is not None and line:
-            places = self._fences.along(before.place, sample.place)
+    def _newest(self, track: int, sample: int, before: int, newest_s: float, now_s: float) -> None:
+        moment, samples = self._moment, self._tracks.samples
+        moment.come(track, sample, before, newest_s, now_s)
+        if moment.line:
+            lat, lon = samples.lat[before], samples.lon[before]
         else:
-            places = self._fences.at(sample.lat, sample.lon)
-        if not places and not course.visits:
+            lat, lon = moment.lat, moment.lon
+        vehicles = self.vehicles
+        count = vehicles.seek(track, lat, lon, moment.lat, moment.lon)
+        if count == 0:
             return
-        moment = Moment(course.track, sample, before, first, line, course.track.speed_kmh(sample), now_s)
-        for fence in sorted({*course.visits, *(p.id for p in places)}):
-            visit = course.visits.get(fence) or Visit()
-            self._weigh(course, visit, self._fences[fence], moment)
-            if _is_over(visit, sample.t_s):
-                course.visits.pop(fence, None)
+        moment.measure()
+        for k in range(count):
+            place, pair = vehicles.fences.places[vehicles.fences.found[k]], vehicles.visited[k]
+            depth_m = place.shape.depth_m(moment.lat, moment.lon)
+            if is_inside(depth_m, moment.accuracy_m):
+                self._inside(place, pair, depth_m)
             else:
-                course.visits[fence] = visit
+                self._outside(place, pair, depth_m)
 
-    def _weigh(self, course: Course, visit: Visit, place: Place, moment: Moment) -> None:
-        sample = moment.sample
-        depth_m = place.shape.depth_m(sample.lat, sample.lon)
-        visit.confidence = side_probability(depth_m, sample.accuracy_m)
-        who = (course.track.subject, place.id, course.track.device)
-        if is_inside(depth_m, sample.accuracy_m):
-            self._inside(who, visit, place, moment, depth_m)
+    def _inside(self, place: Place, pair: int, depth_m: float) -> None:
+        moment, pairs, undecided = self._moment, self._pairs, self._undecided
+        sure = side_probability(depth_m, moment.accuracy_m)
+        if pair == NONE:
+            pair = self.vehicles.visit(moment.track, place)
+        slow, quiet_until_s = self._is_slow(place), moment.now_s + SILENCE_S if moment.stale else 0.0
+        state, was_at = pairs.state[pair] & STATE, pairs.state[pair] & AT
+        if state == INSIDE:
+            if quiet_until_s > 0.0 or pairs.undecided[pair] != NONE:
+                row = self.vehicles.undecided_row(pair)
+                undecided.out_since_s[row], undecided.quiet_until_s[row] = INFINITE, quiet_until_s
+                self.vehicles.settle(pair)
+        else:
+            row = pairs.undecided[pair]
+            if (state == OUTSIDE and not was_at) or (state == WITHIN and moment.first):
+                undecided.anew(row)
+                undecided.since_s[row], was_at = moment.t_s, 0
+            self._gather(place, row, state, was_at != 0)
+            undecided.sure[row], undecided.out_since_s[row] = sure, INFINITE
+            undecided.quiet_until_s[row] = quiet_until_s
+            undecided.inside_odds[row] = side_odds(depth_m, moment.accuracy_m, place)
+        pairs.state[pair] |= AT
+        pairs.last_inside_s[pair] = moment.t_s
+        pairs.says[pair] = (pairs.says[pair] & ~SLOW) | (SLOW if slow else 0)
+        if state == OUTSIDE:
+            if moment.first:
+                self._apply(pair, FOUND, depth_m, sure)
+            elif self._is_noticed(place, pair, depth_m):
+                self._apply(pair, IN, depth_m, sure)
+        self._decide(place, pair, depth_m, sure)
+        self._stays.inside(pair, moment.t_s, thousandths(sure), slow, quiet_until_s)
+
+    def _gather(self, place: Place, row: int, state: int, was_at: bool) -> None:
+        """What this fix adds to the evidence of stopping."""
+        moment, undecided = self._moment, self._undecided
+        if moment.accuracy_m > SURE_ACCURACY_M:
             return
-        was_inside, visit.inside = visit.inside, False
-        evidence = moment.evidence(depth_m)
-        told = Told(sample.t_s, moment.now_s, evidence)
-        if visit.state is State.OUTSIDE:
-            if sample.t_s - visit.closed_s > TAIL_S and moment.cuts(place):
-                visit.since_s = visit.since_s if was_inside else sample.t_s
-                visit.last_inside_s = sample.t_s
-                self._apply(who, visit, Clue.CUT, told)
-            else:
-                self._approach(who, visit, place, moment, -depth_m)
-        elif self._is_out(visit, place, depth_m, sample):
-            self._apply(who, visit, Clue.OUT, told)
-        elif sample.ignition is False:
-            evidence["reason"] = "ignition_off"
-            self._apply(who, visit, Clue.GONE_OUT, told)
+        if moment.speed_kmh == UNKNOWN or moment.speed_kmh >= STANDING * place.slow_kmh:
+            undecided.turn_deg[row] = max(undecided.turn_deg[row], moment.turn())
+        if was_at and moment.before != NONE and not (state == WITHIN and moment.stale):
+            undecided.count(row, moment.gap_s, moment.speed_kmh, place)
 
-    def _is_out(self, visit: Visit, place: Place, depth_m: float, sample: Sample) -> bool:
-        arrival = place.fence.arrival
-        if is_clearly_outside(depth_m, sample.accuracy_m, arrival):
+    def _is_slow(self, place: Place) -> bool:
+        """Where no speed is reported, a vehicle whose ignition is off stands."""
+        moment = self._moment
+        if moment.off and self._tracks.samples.speed_kmh[moment.sample] == UNKNOWN:
             return True
-        if not is_beyond_margin(depth_m, sample.accuracy_m, arrival):
-            visit.out_since_s = None
-        elif visit.out_since_s is None:
-            visit.out_since_s = sample.t_s
-        return visit.out_since_s is not None and sample.t_s - visit.out_since_s >= OUT_HOLDS_S
+        return moment.speed_kmh != UNKNOWN and moment.speed_kmh <= place.slow_kmh
 
-    def _inside(self, who: Who, visit: Visit, place: Place, moment: Moment, depth_m: float) -> None:
-        sample = moment.sample
-        told = Told(sample.t_s, moment.now_s, moment.evidence(depth_m))
-        visit.out_since_s = None
-        outside = visit.state is State.OUTSIDE
-        if (outside and not visit.inside) or (visit.state is State.WITHIN and moment.first):
-            visit.begin(sample.t_s)
-        self._gather(visit, place, moment)
-        visit.inside, visit.last_inside_s = True, sample.t_s
-        visit.inside_odds = side_odds(depth_m, sample.accuracy_m, place.shape)
-        visit.slow = _is_slow(sample, moment.speed_kmh, place)
-        visit.quiet_until_s = moment.now_s + SILENCE_S if sample.stale else 0.0
-        if outside and moment.first:
-            self._apply(who, visit, Clue.FOUND, told)
-        elif outside and _is_noticed(visit, place, moment, depth_m):
-            self._apply(who, visit, Clue.IN, told, stale=sample.stale)
-        if visit.state in (State.ENTERING, State.WITHIN):
-            self._decide(who, visit, place, moment, told)
-        self._stays.inside(who, sample.t_s, visit.confidence, visit.slow, visit.quiet_until_s)
+    def _is_noticed(self, place: Place, pair: int, depth_m: float) -> bool:
+        """A fix inside is worth a word: it is deep, or there is more than its place."""
+        if self._moment.off or self._undecided.inside_s[self._pairs.undecided[pair]] >= NOTICED_S:
+            return True
+        return self._moment.is_deep(place, depth_m)
 
-    def _gather(self, visit: Visit, place: Place, moment: Moment) -> None:
-        sample, speed_kmh, stopping = moment.sample, moment.speed_kmh, visit.stopping
-        if sample.accuracy_m > SURE_ACCURACY_M or visit.state is State.INSIDE:
+    def _decide(self, place: Place, pair: int, depth_m: float, sure: float) -> None:
+        moment, pairs = self._moment, self._pairs
+        state = pairs.state[pair] & STATE
+        if state == ENTERING or (state == WITHIN and not moment.stale):
+            arrived = self._undecided.is_arrival(pairs.undecided[pair], moment.speed_kmh, place)
+            if arrived or (moment.off and pairs.says[pair] & SLOW):
+                self._apply(pair, ARRIVED, depth_m, sure)
+            elif moment.off:
+                self._apply(pair, GONE_IN, depth_m, sure)
+
+    def _outside(self, place: Place, pair: int, depth_m: float) -> None:
+        moment, pairs, undecided = self._moment, self._pairs, self._undecided
+        sure = side_probability(depth_m, moment.accuracy_m)
+        state = OUTSIDE if pair == NONE else pairs.state[pair] & STATE
+        if state != OUTSIDE:
+            row = self.vehicles.undecided_row(pair)
+            undecided.sure[row] = sure
+            pairs.state[pair] &= STATE
+            if undecided.holds_out(row, moment.t_s, depth_m, moment.accuracy_m, place):
+                self._apply(pair, OUT, depth_m, sure)
+            elif moment.off:
+                self._apply(pair, GONE_OUT, depth_m, sure)
+            self.vehicles.settle(pair)
             return
-        arrival = place.fence.arrival
-        if speed_kmh is None or speed_kmh >= STANDING * arrival.slow_kmh:
-            stopping.turn_deg = max(stopping.turn_deg, moment.track.turn_deg())
-        if visit.inside and moment.before is not None and not (visit.state is State.WITHIN and sample.stale):
-            gap_s = sample.t_s - moment.before.t_s
-            stopping.count(gap_s, speed_kmh, arrival, place.shape.across_m)
+        closed_s = -INFINITE if pair == NONE else undecided.closed_s[pairs.undecided[pair]]
+        was_at = pair != NONE and pairs.state[pair] & AT != 0
+        if was_at:
+            pairs.state[pair] &= STATE
+        if moment.t_s - closed_s > TAIL_S and moment.cuts(place):
+            if pair == NONE:
+                pair = self.vehicles.visit(moment.track, place)
+            if not was_at:
+                undecided.since_s[pairs.undecided[pair]] = moment.t_s
+            pairs.last_inside_s[pair] = moment.t_s
+            self._apply(pair, CUT, depth_m, sure)
+        elif place.reach_m > 0.0:
+            pair = self._approach(place, pair, -depth_m, sure)
+        if pair != NONE and self._is_over(pair):
+            self.vehicles.leave(moment.track, pair)
 
-    def _decide(self, who: Who, visit: Visit, place: Place, moment: Moment, told: Told) -> None:
-        sample, evidence = moment.sample, told.evidence
-        if visit.state is State.WITHIN and sample.stale:
-            return
-        if sample.ignition is False:
-            evidence = {**evidence, "reason": "ignition_off"}
-        if visit.state is State.WITHIN:
-            evidence = {**evidence, "reason": "already_inside"}
-        arrived = visit.stopping.is_arrival(moment.speed_kmh, visit.inside_odds, place.fence.arrival)
-        if arrived or (sample.ignition is False and visit.slow):
-            self._apply(who, visit, Clue.ARRIVED, told._replace(evidence=evidence))
-        elif sample.ignition is False:
-            self._apply(who, visit, Clue.GONE_IN, told._replace(evidence=evidence))
+    def _approach(self, place: Place, pair: int, distance_m: float, sure: float) -> int:
+        """The pair, which is begun when an approach is announced."""
+        moment, samples = self._moment, self._tracks.samples
+        if pair != NONE:
+            self._stays.receded(pair, distance_m)
+        if moment.before == NONE or moment.first or moment.stale:
+            return pair
+        was_m = -place.shape.depth_m(samples.lat[moment.before], samples.lon[moment.before])
+        if announces(place, was_m, distance_m, moment.gap_s):
+            if pair == NONE:
+                pair = self.vehicles.visit(moment.track, place)
+            self._undecided.announced_s[self._pairs.undecided[pair]] = moment.t_s
+            again_m = APPROACH_AGAIN * max(place.ring_m, distance_m)
+            evidence = moment.evidence(-distance_m)
+            told = Told(moment.t_s, moment.now_s, evidence)
+            self._stays.approaching(pair, again_m, thousandths(sure), told)
+        return pair
 
-    def _approach(self, who: Who, visit: Visit, place: Place, moment: Moment, distance_m: float) -> None:
-        sample, before = moment.sample, moment.before
-        if place.reach_m == 0.0:
-            return
-        self._stays.receded(who, distance_m)
-        if before is None or moment.first or sample.stale:
-            return
-        was_m = -place.shape.depth_m(before.lat, before.lon)
-        if announces(place.fence, was_m, distance_m, sample.t_s - before.t_s):
-            visit.announced_s = sample.t_s
-            told = Told(sample.t_s, moment.now_s, moment.evidence(-distance_m))
-            again_m = APPROACH_AGAIN * max(place.fence.approach_ring_m or 0.0, distance_m)
-            self._stays.approaching(who, again_m, told, visit.confidence)
-
-    def _late(self, course: Course, sample: Sample, before: Sample | None, now_s: float) -> None:
+    def _late(self, track: int, sample: int, before: int, now_s: float) -> None:
         """An older fix adds what is missing and takes nothing back."""
-        speed_kmh = course.track.speed_kmh(sample)
-        moment = Moment(course.track, sample, before, False, False, speed_kmh, now_s)
-        for place in self._fences.at(sample.lat, sample.lon):
-            depth_m = place.shape.depth_m(sample.lat, sample.lon)
-            if not is_inside(depth_m, sample.accuracy_m):
-                continue
-            who = (course.track.subject, place.id, course.track.device)
-            told = Told(sample.t_s, now_s, {**moment.evidence(depth_m), "late": True})
-            visit = course.visits.setdefault(place.id, Visit())
-            if visit.state is State.OUTSIDE:
-                if before is not None and before.t_s <= sample.t_s and visit.closed_s < before.t_s:
-                    visit.since_s = visit.last_inside_s = sample.t_s
-                    self._apply(who, visit, Clue.CUT, told)
-                continue
-            if sample.ignition is False and _is_slow(sample, speed_kmh, place):
-                visit.slow, visit.inside_odds = True, side_odds(depth_m, sample.accuracy_m, place.shape)
-                self._decide(who, visit, place, moment, told)
-            self._stays.inside(who, sample.t_s, visit.confidence, visit.slow, visit.quiet_until_s)
+        moment = self._moment
+        moment.come_late(track, sample, before, now_s)
+        vehicles = self.vehicles
+        count = vehicles.seek(track, moment.lat, moment.lon, moment.lat, moment.lon)
+        if count == 0:
+            return
+        moment.measure()
+        for k in range(count):
+            place, pair = vehicles.fences.places[vehicles.fences.found[k]], vehicles.visited[k]
+            depth_m = place.shape.depth_m(moment.lat, moment.lon)
+            if is_inside(depth_m, moment.accuracy_m):
+                self._late_inside(place, pair, depth_m)
+
+    def _late_inside(self, place: Place, pair: int, depth_m: float) -> None:
+        moment, pairs, undecided = self._moment, self._pairs, self._undecided
+        sure = side_probability(depth_m, moment.accuracy_m)
+        if pair == NONE or pairs.state[pair] & STATE == OUTSIDE:
+            closed_s = -INFINITE if pair == NONE else undecided.closed_s[pairs.undecided[pair]]
+            if moment.before != NONE and moment.gap_s >= 0.0 and closed_s < moment.t_s - moment.gap_s:
+                if pair == NONE:
+                    pair = self.vehicles.visit(moment.track, place)
+                undecided.since_s[pairs.undecided[pair]] = pairs.last_inside_s[pair] = moment.t_s
+                self._apply(pair, CUT, depth_m, sure)
+            return
+        slow = pairs.says[pair] & SLOW != 0
+        row = pairs.undecided[pair]
+        if moment.off and self._is_slow(place):
+            slow = True
+            pairs.says[pair] |= SLOW
+            if pairs.state[pair] & STATE != INSIDE:
+                undecided.inside_odds[row] = side_odds(depth_m, moment.accuracy_m, place)
+                self._decide(place, pair, depth_m, sure)
+        row = pairs.undecided[pair]
+        quiet_until_s = 0.0 if row == NONE else undecided.quiet_until_s[row]
+        self._stays.inside(pair, moment.t_s, thousandths(sure), slow, quiet_until_s)
 
     # --- the machine ---
 
-    def _apply(self, who: Who, visit: Visit, clue: Clue, told: Told, *, stale: bool = False) -> None:
-        step = NEXT.get((visit.state, clue))
-        if step is None:
+    def _apply(self, pair: int, clue: int, depth_m: float, sure: float) -> None:
+        """The fix that is looked at gives this clue."""
+        moment, state = self._moment, self._pairs.state[pair] & STATE
+        word = TABLE[8 * state + clue][1]
+        if word < 0:
             return
-        visit.state, word = step
-        if visit.state is State.OUTSIDE:
-            visit.closed_s, visit.inside, visit.out_since_s = told.t_s, False, None
-        sure = visit.confidence
-        claim = Claim(visit.since_s, visit.last_inside_s, sure, visit.slow)
-        match word:
-            case "entering":
-                self._agenda.put(told.now_s + SILENCE_S, (who[0], who[1], Due.SILENCE, who[2]))
-                if not stale:
-                    claim.confidence = sure * ENTERING_TRUST
-                    self._stays.entering(who, claim, told)
-            case "entered":
-                self._agenda.put(visit.last_inside_s + LOST_S, (who[0], who[1], Due.LOST, who[2]))
-                self._stays.entered(who, claim, told)
-            case "passed":
-                self._stays.passed(who, claim, told)
-            case "left":
-                self._stays.left(who, told, sure, seen_outside=clue is Clue.OUT)
+        evidence = moment.evidence(depth_m) if word > 0 else {}
+        if clue in (ARRIVED, GONE_IN, GONE_OUT):
+            if state == WITHIN:
+                evidence["reason"] = "already_inside"
+            elif moment.off:
+                evidence["reason"] = "ignition_off"
+        self._tell(moment.track, pair, clue, sure, Told(moment.t_s, moment.now_s, evidence))
+
+    def _tell(self, track: int, pair: int, clue: int, sure: float, told: Told) -> None:
+        """Go on in the table, and say what it has the device say."""
+        pairs, undecided, stays = self._pairs, self._undecided, self._stays
+        state, word = TABLE[8 * (pairs.state[pair] & STATE) + clue]
+        row = self.vehicles.undecided_row(pair)
+        since_s = undecided.since_s[row]
+        pairs.state[pair] = state | (pairs.state[pair] & AT)
+        if state == OUTSIDE:
+            pairs.state[pair] = OUTSIDE
+            undecided.closed_s[row], undecided.out_since_s[row] = told.t_s, INFINITE
+        if word == SAY_ENTERING:
+            if not self._moment.stale:
+                stays.entering(pair, since_s, thousandths(sure * ENTERING_TRUST), told)
+        elif word == SAY_ENTERED:
+            stays.entered(pair, since_s, thousandths(sure), told)
+        elif word == SAY_PASSED:
+            stays.passed(pair, since_s, thousandths(sure), told)
+        elif word == SAY_LEFT:
+            stays.left(pair, thousandths(sure), told, seen_outside=clue == OUT)
+        if word > 0:
+            self.schedule(track)
+        self.vehicles.settle(pair)
 
     # --- timers ---
 
-    def due_s(self, key: Key) -> float | None:
-        course = self._courses.get((key[0], key[3]))
-        if course is None:
-            return None
-        if key[2] is Due.TRACK_FADE:
-            return course.track.received_s + TRACK_KEPT_S
-        visit = course.visits.get(key[1])
-        if visit is None:
-            return None
-        if key[2] is Due.SILENCE:
-            return course.track.received_s + SILENCE_S if visit.state is State.ENTERING else None
-        if visit.state is not State.INSIDE:
-            return None
-        return max(visit.last_inside_s + LOST_S, visit.quiet_until_s)
+    def due_s(self, kind: int, row: int) -> float:  # noqa: ARG002 - this room has one kind
+        """The first that is due of this track; `_due_pair` is then its pair, NONE when the track fades."""
+        if self.vehicles.names[row][0] == "":
+            return INFINITE
+        pairs, undecided, received_s = self._pairs, self._undecided, self._tracks.received_s[row]
+        first_s, self._due_pair = received_s + TRACK_KEPT_S, NONE
+        pair = self._tracks.pair[row]
+        while pair != NONE:
+            state, due_s = pairs.state[pair] & STATE, INFINITE
+            if state == ENTERING:
+                due_s = received_s + SILENCE_S
+            elif state == INSIDE:
+                due_s = pairs.last_inside_s[pair] + LOST_S
+                if pairs.undecided[pair] != NONE:
+                    due_s = max(due_s, undecided.quiet_until_s[pairs.undecided[pair]])
+            if due_s < first_s or (due_s == first_s and self._is_before(pair)):
+                first_s, self._due_pair = due_s, pair
+            pair = pairs.beside[pair]
+        return first_s
 
-    def serve(self, key: Key, now_s: float) -> None:
-        course = self._courses[key[0], key[3]]
-        if key[2] is Due.TRACK_FADE:
-            del self._courses[key[0], key[3]]
+    def _is_before(self, pair: int) -> bool:
+        """Of two pairs that are due at once, that of the lesser zone comes first."""
+        if self._due_pair == NONE:
+            return False
+        return self.vehicles.place_of(pair).number < self.vehicles.place_of(self._due_pair).number
+
+    def key(self, kind: int, row: int) -> Key:
+        self.due_s(kind, row)
+        zone = "" if self._due_pair == NONE else self.vehicles.place_of(self._due_pair).id
+        subject, device = self.vehicles.names[row]
+        return subject, zone, kind, device
+
+    def serve(self, kind: int, row: int, now_s: float) -> None:
+        self.due_s(kind, row)
+        pair, pairs = self._due_pair, self._pairs
+        if pair == NONE:
+            self._end(row)
             return
-        visit, who = course.visits[key[1]], (key[0], key[1], key[3])
-        silent_s = now_s - course.track.received_s
-        if key[2] is Due.SILENCE:
-            clue = Clue.GONE_IN if visit.inside else Clue.GONE_OUT
-            clue = Clue.ARRIVED if visit.inside and visit.slow else clue
-            evidence = {"reason": "silence", "interval_s": round(silent_s, 1)}
-            visit.confidence *= SILENCE_TRUST
-            self._apply(who, visit, clue, Told(course.track.newest_s + SILENCE_S, now_s, evidence))
+        silent_s = round(now_s - self._tracks.received_s[row], 1)
+        if pairs.state[pair] & STATE == ENTERING:
+            clue = GONE_OUT
+            if pairs.state[pair] & AT:
+                clue = ARRIVED if pairs.says[pair] & SLOW else GONE_IN
+            sure = self._undecided.sure[pairs.undecided[pair]] * SILENCE_TRUST
+            self._undecided.sure[pairs.undecided[pair]] = sure
+            evidence = {"reason": "silence", "interval_s": silent_s}
+            told = Told(self._tracks.newest_s[row] + SILENCE_S, now_s, evidence)
+            self._tell(row, pair, clue, sure, told)
         else:
-            visit.confidence = 0.5
-            evidence = {"reason": "lost", "interval_s": round(silent_s, 1)}
-            self._apply(who, visit, Clue.LOST, Told(visit.last_inside_s + LOST_S, now_s, evidence))
+            evidence = {"reason": "lost", "interval_s": silent_s}
+            told = Told(pairs.last_inside_s[pair] + LOST_S, now_s, evidence)
+            self._tell(row, pair, LOST, LOST_TRUST, told)
+        self.schedule(row)
+
+    def _end(self, track: int) -> None:
+        self._agenda.drop(VEHICLE, track)
+        self.vehicles.end(track)
+
+    def schedule(self, track: int) -> None:
+        self._agenda.put(VEHICLE, track, self.due_s(VEHICLE, track))
+
+    def _is_over(self, pair: int) -> bool:
+        """Nothing is left to remember: the fix that is looked at lies outside, and no tail is expected."""
+        row = self._pairs.undecided[pair]
+        kept_s = max(
+            self._undecided.closed_s[row] + TAIL_S + LATE_S,
+            self._undecided.announced_s[row] + APPROACH_AGAIN_S,
+        )
+        return self._moment.t_s > kept_s
 
     # --- restart, withdrawal, another map ---
 
     def resume(self, row: OpenStay, now_s: float) -> None:
         """Silence is counted anew from `now_s`: what was sent meanwhile may still come."""
+        tracks, pairs, undecided = self._tracks, self._pairs, self._undecided
         quiet_until_s = now_s + SILENCE_S
-        for device in row.devices:
-            course = self._courses.setdefault((row.subject, device), Course(Track(row.subject, device)))
-            course.track.newest_s = max(course.track.newest_s, row.last_inside_s)
-            course.track.received_s = now_s
-            course.visits[row.zone] = Visit(
-                State.INSIDE if row.phase == "inside" else State.ENTERING,
-                row.since_s,
-                row.last_inside_s,
-                inside=True,
-                slow=row.slow,
-                confidence=row.confidence,
-                quiet_until_s=quiet_until_s,
-            )
-        self._stays.resume(row, row.devices, quiet_until_s)
-        self._schedule()
+        for pair in self._stays.resume(row, row.devices, quiet_until_s):
+            device = pairs.device[pair]
+            known = self.vehicles.rows.get((row.subject, device))
+            track = self.vehicles.begin(row.subject, device) if known is None else known
+            tracks.newest_s[track] = max(tracks.newest_s[track], row.last_inside_s)
+            tracks.received_s[track] = now_s
+            self.vehicles.link(track, pair)
+            pairs.state[pair] = (INSIDE if row.phase == "inside" else ENTERING) | AT
+            waits = pairs.undecided[pair]
+            undecided.since_s[waits], undecided.sure[waits] = row.since_s, row.confidence
+            undecided.quiet_until_s[waits] = quiet_until_s
+            self.schedule(track)
 
     def forget(self, subject: str) -> None:
-        for key in [k for k in self._courses if k[0] == subject]:
-            del self._courses[key]
+        for track in [row for key, row in self.vehicles.rows.items() if key[0] == subject]:
+            self._end(track)
 
     def replace(self, fences: Iterable[Fence], now_s: float) -> None:
         """A device whose last fix lies in a new or changed fence is in it as if first heard there."""
-        old, self._fences = self._fences, Fences(fences)
-        same = {p.id for p in self._fences if p.id in old and old[p.id].fence == p.fence}
-        for course in self.courses():
-            track = course.track
-            for fence in sorted(set(course.visits) - same):
-                del course.visits[fence]
-                self._stays.end(track.subject, fence, Told(now_s, now_s, {"reason": "restart"}))
-            for place in self._fences.at(*track.samples[-1].place) if track.samples else ():
-                last = track.samples[-1]
-                depth_m = place.shape.depth_m(last.lat, last.lon)
-                if place.id not in same and is_inside(depth_m, last.accuracy_m):
-                    course.visits[place.id] = Visit(State.WITHIN, last.t_s, last.t_s, inside=True)
+        old = {place.id: place.fence for place in self.vehicles.fences.places}
+        going = [
+            (key, track, self.vehicles.visits(track)) for key, track in sorted(self.vehicles.rows.items())
+        ]
+        self.vehicles.know(fences)
+        same = {place.id for place in self.vehicles.fences.places if old.get(place.id) == place.fence}
+        for (subject, _), track, visits in going:
+            for zone, pair in visits:
+                if zone not in same:
+                    self._stays.end(subject, zone, Told(now_s, now_s, {"reason": "restart"}))
+                    self.vehicles.leave(track, pair)
+            self._find(track, same)
+            self.schedule(track)
 
-    def courses(self) -> list[Course]:
-        return [self._courses[key] for key in sorted(self._courses)]
-
-    def restore(self, courses: Iterable[Course]) -> None:
-        self._courses = {(c.track.subject, c.track.device): c for c in courses}
-        self._schedule()
-
-    def _schedule(self) -> None:
-        for subject, device in self._courses:
-            visits = self._courses[subject, device].visits
-            keys: list[Key] = [(subject, "", Due.TRACK_FADE, device)]
-            keys += [(subject, fence, kind, device) for fence in visits for kind in (Due.SILENCE, Due.LOST)]
-            for key in keys:
-                due_s = self.due_s(key)
-                if due_s is not None:
-                    self._agenda.put(due_s, key)
-
-
-def _is_over(visit: Visit, t_s: float) -> bool:
-    """Nothing is left to remember."""
-    kept_s = max(visit.closed_s + TAIL_S + LATE_S, visit.announced_s + APPROACH_AGAIN_S)
-    return visit.state is State.OUTSIDE and not visit.inside and t_s > kept_s
-
-
-def _is_slow(sample: Sample, speed_kmh: float | None, place: Place) -> bool:
-    """Where no speed is reported, a vehicle whose ignition is off stands."""
-    if sample.ignition is False and sample.speed_kmh is None:
-        return True
-    return speed_kmh is not None and speed_kmh <= place.fence.arrival.slow_kmh
-
-
-def _is_noticed(visit: Visit, place: Place, moment: Moment, depth_m: float) -> bool:
-    """A fix inside is worth a word: it is deep, or there is more than its place."""
-    there = moment.sample.ignition is False or visit.stopping.inside_s >= NOTICED_S
-    return there or moment.is_deep(place, depth_m)
+    def _find(self, track: int, but: set[str]) -> None:
+        """The last fix is first knowledge of the fences that hold it, `but` for these."""
+        last, samples = self._tracks.newest[track], self._tracks.samples
+        if last == NONE:
+            return
+        lat, lon, accuracy_m = samples.lat[last], samples.lon[last], samples.accuracy_m[last]
+        for place in self.vehicles.fences.along((lat, lon), (lat, lon)):
+            if place.id not in but and is_inside(place.shape.depth_m(lat, lon), accuracy_m):
+                pair = self.vehicles.visit(track, place)
+                self._pairs.state[pair] = WITHIN | AT
+                self._pairs.last_inside_s[pair] = samples.t_s[last]
+                self._undecided.since_s[self._pairs.undecided[pair]] = samples.t_s[last]

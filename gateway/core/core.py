@@ -13,11 +13,19 @@ from gateway.core.arrivals import Arrivals
 from gateway.core.crowd import RadioDevice
 from gateway.core.health import Ear
 from gateway.core.radio import Radio
-from gateway.core.stays import Record, Stays, Told
-from gateway.core.visits import Course
+from gateway.core.stays import Stays, Told
+from gateway.core.windows import LATER_S
+from gateway.core.written import (
+    WrittenRecord,
+    WrittenTrack,
+    restore_arrivals,
+    restore_stays,
+    written_stays,
+    written_tracks,
+)
 from gateway.model import Observation, OpenStay, Presence, Reading, SiteMap
 
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 
 
 class Snapshot(msgspec.Struct):
@@ -28,8 +36,8 @@ class Snapshot(msgspec.Struct):
     ears: dict[str, Ear]
     began_s: float | None
     devices: list[RadioDevice]
-    courses: list[Course]
-    records: list[Record]
+    tracks: list[WrittenTrack]
+    records: list[WrittenRecord]
     untold: list[Presence]
 
 
@@ -50,6 +58,8 @@ class Core:
         self._now_s = float("-inf")
         self._agenda = Agenda()
         self._stays = Stays(self._agenda)
+        self.table = self._stays.table
+        """The presence state table, for those who measure it."""
         self._radio = Radio(site, self._agenda, self._stays, self._reject)
         self._arrivals = Arrivals(site.fences, self._agenda, self._stays, self._reject)
         self._know(site)
@@ -58,8 +68,7 @@ class Core:
         """The same as `observe_one` of one after another."""
         at = 0
         while at < len(batch):
-            end, reached_s = self._radio.take(batch, at, self._now_s, self._agenda.soonest_s)
-            self._now_s = reached_s
+            end, self._now_s = self._radio.take(batch, at, self._now_s, self._agenda.soonest_s)
             if end == at:
                 self._take(batch[at])
                 end = at + 1
@@ -77,8 +86,8 @@ class Core:
 
     def next_deadline(self) -> float | None:
         """When `advance` has something to do next; None: not before the next observation."""
-        first = self._agenda.first()
-        return None if first is None else max(first[0], self._now_s)
+        first_s = self._agenda.first_s()
+        return None if first_s == LATER_S else max(first_s, self._now_s)
 
     def receiver_alive(self, receiver: str, alive: bool, t_s: float) -> list[Presence]:
         """A last will or a heartbeat; one of a receiver that is not in the map is counted."""
@@ -141,8 +150,8 @@ class Core:
                 ears=ears,
                 began_s=began_s,
                 devices=self._radio.devices(),
-                courses=self._arrivals.courses(),
-                records=self._stays.records(),
+                tracks=written_tracks(self._arrivals),
+                records=written_stays(self._stays),
                 untold=self._stays.untold(),
             )
         )
@@ -162,9 +171,9 @@ class Core:
         self.rejected = state.rejected
         self._agenda.clear()
         self._radio.health.adopt(state.ears, state.began_s)
-        self._stays.restore(state.records, state.untold)
+        restore_stays(self._stays, state.records, state.untold)
         self._radio.restore(state.devices, state.now_s)
-        self._arrivals.restore(state.courses)
+        restore_arrivals(self._arrivals, state.tracks)
 
     # --- inner ---
 
@@ -176,10 +185,11 @@ class Core:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
     def _take(self, observation: Observation) -> None:
-        if not math.isfinite(observation.t_s):
+        t_s = observation.t_s
+        if not math.isfinite(t_s):
             self._reject("invalid")
             return
-        self._reach(observation.t_s)
+        self._reach(t_s)
         if isinstance(observation, Reading):
             self._radio.observe(observation, self._now_s)
         else:
@@ -192,13 +202,7 @@ class Core:
             self._now_s = t_s
 
     def _serve(self, until_s: float) -> None:
-        agenda = self._agenda
-        while agenda.soonest_s <= until_s:
-            first = agenda.first()
-            if first is None or first[0] > until_s:
-                return
-            self._now_s = max(self._now_s, first[0])
-            agenda.serve_first(self._now_s)
+        self._now_s = self._agenda.serve(until_s, self._now_s)
 
 
 def _digest(site: SiteMap) -> bytes:

@@ -19,7 +19,8 @@ from gateway.core.clones import FAR_M, STRONG_DBM, apart_m
 from gateway.core.health import Health
 from gateway.core.listening import Ears, is_strength
 from gateway.core.propagation import OUTSIDE, RadioMap
-from gateway.core.stays import Stays, Who
+from gateway.core.rows import NONE
+from gateway.core.stays import Stays, thousandths
 from gateway.core.trust import confidence
 from gateway.model import Reading, SiteMap
 
@@ -27,8 +28,8 @@ NEVER = float("inf")
 IMPLAUSIBLE_TRUST = 0.5
 """What a confidence is worth while the device is heard where it cannot be."""
 
-Held = tuple[Who, tuple[int, ...]]
-"""A zone that a device holds, and the numbers of the leaves that it is the sum of."""
+Held = tuple[tuple[str, str, str], tuple[int, ...]]
+"""Subject, zone and device of a zone that is held, and the numbers of the leaves that it is the sum of."""
 
 
 class RadioDevice(Struct):
@@ -52,8 +53,6 @@ class RadioDevice(Struct):
     """A resumed stay must be confirmed by then."""
     implausible: bool = False
     """Heard at two receivers at once that are too far apart: somebody has copied its identity."""
-    moves_s: float | None = None
-    """It goes to another zone now, and this was not told yet."""
 
 
 class Crowd:
@@ -249,8 +248,10 @@ class Crowd:
                 return
             del self.confirm_by_s[row]
         last_s = self.ears.last_s(row)
-        for who, leaves in self._holds[row]:
-            stays.inside(who, last_s, self.sureness(row, leaves))
+        for (subject, zone, device), leaves in self._holds[row]:
+            pair = stays.table.known(subject, zone, device)
+            if pair != NONE:
+                stays.inside(pair, last_s, thousandths(self.sureness(row, leaves)), False, 0.0)
 
     def sureness(self, row: int, leaves: tuple[int, ...]) -> float:
         """Confidence that the device of the row stepped or looked at last is in one of these zones."""
@@ -303,7 +304,7 @@ class Crowd:
         """As if the device had been heard at this moment, on no link."""
         self.ears.touch(row, now_s)
 
-    def dump(self, row: int, moves_s: float | None) -> RadioDevice:
+    def dump(self, row: int) -> RadioDevice:
         subject, device = self.who(row)
         top = self._top[row]
         return RadioDevice(
@@ -317,7 +318,6 @@ class Crowd:
             self.zones[self._zone[row]],
             self.confirm_by_s.get(row),
             bool(self._implausible[row]),
-            moves_s,
         )
 
     def load(self, device: RadioDevice) -> int:

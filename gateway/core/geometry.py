@@ -13,37 +13,36 @@ from array import array
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from typing import Protocol
 
+from gateway.core import raw
+from gateway.core.earth import DEGREE_M, RADIAN
 from gateway.model import Circle, Fence, Point, Ring
 
-EARTH_M = 6_371_008.8
-"""Mean radius R1 of the Earth, IUGG."""
-DEGREE_M = math.radians(EARTH_M)
+INFINITE, NAN = float("inf"), float("nan")
 
 Box = tuple[float, float, float, float]
 """South, north, west, east; east may pass 180°."""
 
 
-class Shape(Protocol):
-    @property
-    def box(self) -> Box: ...
+class Shape:
+    """A place on the ground."""
 
-    @property
-    def roomy_m(self) -> float:
-        """About how deep inside the shape one can be."""
+    box: Box
+    roomy_m: float
+    """About how deep inside the shape one can be."""
+    across_m: float
+    """About the longest way through."""
 
-    @property
-    def across_m(self) -> float:
-        """About the longest way through."""
-
-    def contains(self, lat: float, lon: float) -> bool: ...
+    def contains(self, lat: float, lon: float) -> bool:
+        raise NotImplementedError
 
     def depth_m(self, lat: float, lon: float) -> float:
         """Metres to the border, positive inside and negative outside."""
+        raise NotImplementedError
 
-    def crosses(self, start: Point, end: Point) -> bool:
-        """The line between the two has a point in the shape."""
+    def crosses(self, lat1: float, lon1: float, lat2: float, lon2: float) -> bool:
+        """The line between the two positions has a point in the shape."""
+        raise NotImplementedError
 
 
 def shape_of(fence: Fence) -> Shape | None:
@@ -68,8 +67,8 @@ def distance_m(a: Point, b: Point) -> float:
 
 def arc_m(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
     """Great-circle distance (haversine)."""
-    phi1, phi2 = math.radians(lat1), math.radians(lat2)
-    across, along = math.sin((phi2 - phi1) / 2), math.sin(math.radians(lon2 - lon1) / 2)
+    phi1, phi2 = lat1 * RADIAN, lat2 * RADIAN
+    across, along = math.sin((phi2 - phi1) / 2), math.sin((lon2 - lon1) * RADIAN / 2)
     h = across * across + math.cos(phi1) * math.cos(phi2) * (along * along)
     return 2 * 6_371_008.8 * math.asin(min(1.0, math.sqrt(h)))
 
@@ -98,16 +97,16 @@ def _exact_side(ay: float, ax: float, by: float, bx: float, y: float, x: float) 
     return (one > other) - (one < other)
 
 
-class Disc:
+class Disc(Shape):
     """A native circle; its radius runs along great circles."""
 
     def __init__(self, circle: Circle) -> None:
         self.lat, self.lon, self.radius_m = circle.lat_deg, circle.lon_deg, circle.radius_m
-        self.shrink = math.cos(math.radians(circle.lat_deg))
+        self.shrink = math.cos(circle.lat_deg * RADIAN)
         self.roomy_m, self.across_m = circle.radius_m, 2 * circle.radius_m
         high = circle.radius_m / DEGREE_M
-        reach = math.sin(math.radians(min(high, 90.0))) / max(self.shrink, 1e-9)
-        wide = math.degrees(math.asin(reach)) if reach < 1.0 else 180.0
+        reach = math.sin(min(high, 90.0) * RADIAN) / max(self.shrink, 1e-9)
+        wide = math.asin(reach) / RADIAN if reach < 1.0 else 180.0
         self.box = (self.lat - high, self.lat + high, self.lon - wide, self.lon + wide)
 
     def contains(self, lat: float, lon: float) -> bool:
@@ -116,22 +115,18 @@ class Disc:
     def depth_m(self, lat: float, lon: float) -> float:
         return self.radius_m - arc_m(self.lat, self.lon, lat, lon)
 
-    def crosses(self, start: Point, end: Point) -> bool:
-        if self.contains(start[0], start[1]) or self.contains(end[0], end[1]):
+    def crosses(self, lat1: float, lon1: float, lat2: float, lon2: float) -> bool:
+        if self.contains(lat1, lon1) or self.contains(lat2, lon2):
             return True
-        return math.sqrt(self._square(start, end)) * DEGREE_M <= self.radius_m
-
-    def _square(self, start: Point, end: Point) -> float:
-        """Of the distance in degrees of latitude between the middle and the line, in the plane."""
-        return from_origin(
-            start[0] - self.lat,
-            (near(start[1], self.lon) - self.lon) * self.shrink,
-            end[0] - self.lat,
-            (near(end[1], self.lon) - self.lon) * self.shrink,
+        west, east = (
+            (near(lon1, self.lon) - self.lon) * self.shrink,
+            (near(lon2, self.lon) - self.lon) * self.shrink,
         )
+        square = from_origin(lat1 - self.lat, west, lat2 - self.lat, east)
+        return math.sqrt(square) * DEGREE_M <= self.radius_m
 
 
-class Polygons:
+class Polygons(Shape):
     """One polygon or more, each with holes; together they are their union. At least one corner.
 
     `corners` holds latitude and longitude in turn, ring after ring, each ring closed; longitudes follow one
@@ -143,7 +138,7 @@ class Polygons:
         count = sum(len(ring) + 1 for polygon in polygons for ring in polygon)
         corners = array("d", bytes(16 * count))
         self.rings, self.parts = array("i", [0]), array("i", [0])
-        middle, end = math.nan, 0
+        middle, end = NAN, 0
         for polygon in polygons:
             begin = end
             for ring in polygon:
@@ -156,7 +151,7 @@ class Polygons:
         self.corners = corners[: 2 * end]
         self.box = box_of(self.corners, 0, end)
         self.middle_lon = (self.box[2] + self.box[3]) / 2
-        shrink = math.cos(math.radians((self.box[0] + self.box[1]) / 2))
+        shrink = math.cos(((self.box[0] + self.box[1]) / 2) * RADIAN)
         high, wide = self.box[1] - self.box[0], (self.box[3] - self.box[2]) * shrink
         self.across_m = DEGREE_M * math.sqrt(high * high + wide * wide)
         self.roomy_m = 0.0
@@ -169,19 +164,25 @@ class Polygons:
         south, north, west, east = self.box
         if not (south <= lat <= north and west <= x <= east):
             return False
-        return covers(self.corners, self.rings, self.parts, lat, x)
+        return covers(
+            raw.doubles(self.corners), raw.ints(self.rings), raw.ints(self.parts), len(self.parts) - 1, lat, x
+        )
 
     def depth_m(self, lat: float, lon: float) -> float:
         x = near(lon, self.middle_lon)
-        shrink = math.cos(math.radians(lat))
-        away_m = math.sqrt(square_to_border(self.corners, self.rings, lat, x, shrink)) * DEGREE_M
+        shrink = math.cos(lat * RADIAN)
+        square = square_to_border(
+            raw.doubles(self.corners), raw.ints(self.rings), len(self.rings) - 1, lat, x, shrink
+        )
+        away_m = math.sqrt(square) * DEGREE_M
         return away_m if self.contains(lat, lon) else -away_m
 
-    def crosses(self, start: Point, end: Point) -> bool:
-        if self.contains(start[0], start[1]) or self.contains(end[0], end[1]):
+    def crosses(self, lat1: float, lon1: float, lat2: float, lon2: float) -> bool:
+        if self.contains(lat1, lon1) or self.contains(lat2, lon2):
             return True
-        x = near(start[1], self.middle_lon)
-        return touches_border(self.corners, self.rings, start[0], x, end[0], near(end[1], x))
+        x = near(lon1, self.middle_lon)
+        corners, rings = raw.doubles(self.corners), raw.ints(self.rings)
+        return touches_border(corners, rings, len(self.rings) - 1, lat1, x, lat2, near(lon2, x))
 
 
 def unwrap(ring: Ring, lon: float, corners: array[float], end: int) -> int:
@@ -219,9 +220,11 @@ def roominess(corners: array[float], first: int, end: int, shrink: float) -> flo
     return abs(area) * shrink / length if length else 0.0
 
 
-def covers(corners: array[float], rings: array[int], parts: array[int], y: float, x: float) -> bool:
+def covers(
+    corners: array[float], rings: array[int], parts: array[int], count: int, y: float, x: float
+) -> bool:
     """Some polygon has the position inside by the crossing number over all its rings, or on a border."""
-    for part in range(len(parts) - 1):
+    for part in range(count):
         found = 0
         for ring in range(parts[part], parts[part + 1]):
             found ^= passes(corners, rings[ring], rings[ring + 1] - 1, y, x)
@@ -250,10 +253,12 @@ def passes(corners: array[float], first: int, end: int, y: float, x: float) -> i
     return odd
 
 
-def square_to_border(corners: array[float], rings: array[int], y: float, x: float, shrink: float) -> float:
+def square_to_border(
+    corners: array[float], rings: array[int], count: int, y: float, x: float, shrink: float
+) -> float:
     """Square of the distance to the nearest border, in degrees of latitude."""
-    nearest = math.inf
-    for ring in range(len(rings) - 1):
+    nearest = INFINITE
+    for ring in range(count):
         for v in range(2 * rings[ring], 2 * rings[ring + 1] - 2, 2):
             ay, by = corners[v] - y, corners[v + 2] - y
             ax, bx = (corners[v + 1] - x) * shrink, (corners[v + 3] - x) * shrink
@@ -262,10 +267,10 @@ def square_to_border(corners: array[float], rings: array[int], y: float, x: floa
 
 
 def touches_border(
-    corners: array[float], rings: array[int], ay: float, ax: float, by: float, bx: float
+    corners: array[float], rings: array[int], count: int, ay: float, ax: float, by: float, bx: float
 ) -> bool:
     """The closed segment ab has a point in common with some edge."""
-    for ring in range(len(rings) - 1):
+    for ring in range(count):
         for v in range(2 * rings[ring], 2 * rings[ring + 1] - 2, 2):
             cy, cx, dy, dx = corners[v], corners[v + 1], corners[v + 2], corners[v + 3]
             if max(cy, dy) < min(ay, by) or max(ay, by) < min(cy, dy):

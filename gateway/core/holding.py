@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.core.core import Core
-from gateway.core.tracks import LATE_S
+from gateway.core.windows import LATE_S
 from gateway.model import Fix, Observation, Presence, SiteMap
 
 _Held = tuple[float, tuple[Any, ...], Fix]

@@ -1,7 +1,9 @@
 # The types that Cython compiles index.py with.
 cimport cython
-from gateway.core.geometry cimport arc_m, near, passes
+from cpython cimport array as arrays
+from gateway.core.geometry cimport arc_m, near
 from gateway.core.raster cimport touches
+from gateway.core cimport geometry, raw
 
 cdef int CIRCLE, BLOCK, FOUND
 cdef bint COMPILED
@@ -9,11 +11,15 @@ cdef double METRES, FLAT_RADIUS_M, FLAT_LAT, FLAT_ERROR
 
 @cython.final
 cdef class FenceIndex:
-    cdef const double[::1] _corners, _circles
+    cdef arrays.array _corners
+    cdef const double[::1] _circles
     cdef const int[::1] _cells, _records
     cdef int[::1] _hits, _next, _who, _again, _chain, _found, _work
     cdef double[::1] _fraction
     cdef Py_ssize_t _read
+    cdef long long _query
+    cdef long long[::1] _asked
+    cdef readonly int[::1] near
     cdef double _south, _west, _east, _per_lat, _per_lon, _fine
     cdef Py_ssize_t _columns, _rows
     cdef bint _around
@@ -36,6 +42,8 @@ cdef class FenceIndex:
                    column=Py_ssize_t, row=Py_ssize_t)
     cdef Py_ssize_t _start(self, const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end) except -1
     cpdef list near_line(self, double lat1, double lon1, double lat2, double lon2)
+    @cython.locals(count=Py_ssize_t, k=Py_ssize_t, i=Py_ssize_t, fence=int)
+    cpdef Py_ssize_t seek(self, double lat1, double lon1, double lat2, double lon2) except -1
     @cython.locals(count=Py_ssize_t)
     cdef Py_ssize_t _search(self, double lat, double lon) except -1
     @cython.locals(
@@ -57,8 +65,12 @@ cdef class FenceIndex:
     cdef int _in_circle(self, Py_ssize_t circle, double y, double x) except -1
     @cython.locals(fence=int, i=Py_ssize_t, k=Py_ssize_t, kept=Py_ssize_t)
     cdef Py_ssize_t _in_order(self, Py_ssize_t count)
-    @cython.locals(ay=double, by=double, ax=double, bx=double, first=double, last=double, row=Py_ssize_t,
-                   west=double, east=double, at=Py_ssize_t, column=Py_ssize_t)
-    cdef _along(self, double lat1, double lon1, double lat2, double lon2, set found)
-    @cython.locals(divided=Py_ssize_t, cells=Py_ssize_t, entries=Py_ssize_t, second=int, _=Py_ssize_t, k=Py_ssize_t, y=double, x=double)
-    cdef _gather(self, Py_ssize_t at, double ay, double ax, double by, double bx, set found)
+    @cython.locals(ay=double, by=double, ax=double, bx=double, first=Py_ssize_t, last=Py_ssize_t, row=Py_ssize_t,
+                   x=double, past=double, west=double, east=double, left=Py_ssize_t, right=Py_ssize_t, at=Py_ssize_t,
+                   column=Py_ssize_t)
+    cdef Py_ssize_t _along(self, double lat1, double lon1, double lat2, double lon2, Py_ssize_t count) except -1
+    @cython.locals(divided=Py_ssize_t, cells=Py_ssize_t, entries=Py_ssize_t, second=int, _=Py_ssize_t, k=Py_ssize_t,
+                   y=double, x=double, fence=int)
+    cdef Py_ssize_t _gather(
+        self, Py_ssize_t at, double ay, double ax, double by, double bx, Py_ssize_t count
+    ) except -1

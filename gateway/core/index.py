@@ -11,7 +11,10 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.core.geometry import DEGREE_M, Shape, arc_m, near, passes
+from gateway.core import geometry, raw
+from gateway.core.bands import BANDS, by_band, in_order
+from gateway.core.earth import DEGREE_M
+from gateway.core.geometry import Shape, arc_m, near
 from gateway.core.raster import Raster, touches
 
 CIRCLE, METRES = 2, DEGREE_M
@@ -19,6 +22,10 @@ CIRCLE, METRES = 2, DEGREE_M
 COMPILED = not __file__.endswith(".py")
 BLOCK, FOUND = 128, 2048
 """So many fixes are sifted at once, where that is worth it: plain Python does not wait for memory."""
+BANDED, BANDED_AT_ONCE = 4096, 1 << 20
+"""So many fixes are worth sorting, and so many are sorted at once, which takes 30 bytes each, ..."""
+WIDE = 1 << 23
+"""... where the records are more whole numbers than this: a smaller index stays near the processor."""
 FLAT_RADIUS_M, FLAT_LAT = 2_000.0, 70.0
 """Circles up to here are flat enough for the quick look ..."""
 FLAT_ERROR = 2e-3
@@ -49,8 +56,11 @@ class FenceIndex:
         self._found = array("i", bytes(8 * FOUND))
         self._work, self._fraction = array("i", bytes(8 * BLOCK * 16)), array("d", bytes(16 * BLOCK))
         self._read = 0
+        self._query, self._asked = 0, array("q", bytes(8 * len(shapes) + 8))
+        self.near = array("i", bytes(4 * len(shapes) + 4))
+        """What the last `seek` found."""
         self.nbytes = 8 * (len(self._corners) + len(self._circles)) + 4 * (
-            len(self._cells) + len(self._records) + len(self._hits)
+            len(self._cells) + len(self._records) + len(self._hits) + 3 * len(self.near)
         )
 
     def at(self, lat: float, lon: float) -> tuple[int, ...]:
@@ -69,7 +79,18 @@ class FenceIndex:
         ys, xs = memoryview(lats), memoryview(lons)
         if ys.format != "d" or xs.format != "d" or ys.ndim != 1 or xs.ndim != 1 or len(ys) != len(xs):
             raise ValueError("two buffers of doubles of the same length are needed")
-        return self._pairs(ys, xs)
+        if not COMPILED or self._around or len(ys) < BANDED or len(self._records) < WIDE:
+            return self._pairs(ys, xs)
+        fixes, fences = array("i"), array("i")
+        scale = (self._south, self._per_lat * BANDS / self._rows)
+        for first in range(0, len(ys), BANDED_AT_ONCE):
+            end = min(first + BANDED_AT_ONCE, len(ys))
+            places, who = by_band(ys, xs, first, end, scale)
+            view = memoryview(places)
+            found = in_order(who, *self._pairs(view[::2], view[1::2]), first)
+            fixes.extend(found[0])
+            fences.extend(found[1])
+        return fixes, fences
 
     def _pairs(self, lats: Sequence[float], lons: Sequence[float]) -> tuple[array[int], array[int]]:
         room = len(lats) // 4 + len(self._hits)
@@ -178,15 +199,26 @@ class FenceIndex:
 
     def near_line(self, lat1: float, lon1: float, lat2: float, lon2: float) -> list[int]:
         """Fences that may have a point of the line in common; all that do are among them."""
+        return [self.near[k] for k in range(self.seek(lat1, lon1, lat2, lon2))]
+
+    def seek(self, lat1: float, lon1: float, lat2: float, lon2: float) -> int:
+        """How many fences `near_line` would name; they are the first of `near`."""
         if not (-90.0 <= lat1 <= 90.0 and -90.0 <= lat2 <= 90.0):
-            return []
+            return 0
         if not (-360.0 <= lon1 <= 360.0 and -360.0 <= lon2 <= 360.0):
-            return []
-        found: set[int] = set()
+            return 0
+        self._query += 1
         lon1 = near(lon1, lon2)
-        for turn in (-360.0, 0.0, 360.0):
-            self._along(lat1, lon1 + turn, lat2, lon2 + turn, found)
-        return sorted(found)
+        count = self._along(lat1, lon1, lat2, lon2, 0)
+        count = self._along(lat1, lon1 - 360.0, lat2, lon2 - 360.0, count)
+        count = self._along(lat1, lon1 + 360.0, lat2, lon2 + 360.0, count)
+        for k in range(1, count):
+            fence, i = self.near[k], k
+            while i > 0 and self.near[i - 1] > fence:
+                self.near[i] = self.near[i - 1]
+                i -= 1
+            self.near[i] = fence
+        return count
 
     # --- positions ---
 
@@ -274,7 +306,7 @@ class FenceIndex:
             start, code = self._records[at], self._records[at + 1]
             last = start + code // 4
             at += 4 + 2 * (code // 4)
-            found = passes(self._corners, start, last, y, x)
+            found = geometry.passes(raw.doubles(self._corners), start, last, y, x)
             if found > 1:
                 return True
             odd ^= found
@@ -311,37 +343,43 @@ class FenceIndex:
 
     # --- lines ---
 
-    def _along(self, lat1: float, lon1: float, lat2: float, lon2: float, found: set[int]) -> None:
+    def _along(self, lat1: float, lon1: float, lat2: float, lon2: float, count: int) -> int:
         ay, by = (lat1 - self._south) * self._per_lat, (lat2 - self._south) * self._per_lat
         ax, bx = (lon1 - self._west) * self._per_lon, (lon2 - self._west) * self._per_lon
-        first, last = max(min(ay, by) - 1e-6, 0.0), min(max(ay, by) + 1e-6, self._rows - 0.5)
-        if first > last:
-            return
-        for row in range(int(first), int(last) + 1):
+        first, last = int(max(min(ay, by) - 1e-6, 0.0)), int(min(max(ay, by) + 1e-6, self._rows - 0.5))
+        for row in range(first, last + 1):
             west, east = min(ax, bx), max(ax, bx)
             if ay != by:
-                xs = sorted(ax + (bx - ax) * min(max((r - ay) / (by - ay), 0.0), 1.0) for r in (row, row + 1))
-                west, east = xs[0], xs[1]
-            west, east = max(west - 1e-6, 0.0), min(east + 1e-6, self._columns - 0.5)
-            if west <= east:
-                for column in range(int(west), int(east) + 1):
-                    at = self._cells[row * self._columns + column]
-                    if at:
-                        self._gather(at, ay - row, ax - column, by - row, bx - column, found)
+                x = ax + (bx - ax) * min(max((row - ay) / (by - ay), 0.0), 1.0)
+                past = ax + (bx - ax) * min(max((row + 1 - ay) / (by - ay), 0.0), 1.0)
+                west, east = min(x, past), max(x, past)
+            left, right = int(max(west - 1e-6, 0.0)), int(min(east + 1e-6, self._columns - 0.5))
+            for column in range(left, right + 1):
+                at = self._cells[row * self._columns + column]
+                if at:
+                    count = self._gather(at, ay - row, ax - column, by - row, bx - column, count)
+        return count
 
-    def _gather(self, at: int, ay: float, ax: float, by: float, bx: float, found: set[int]) -> None:
-        """Add the fences of a cell of size 1 at the origin, and of those of its 4 x 4 on the line."""
+    def _gather(self, at: int, ay: float, ax: float, by: float, bx: float, count: int) -> int:
+        """Append the fences of a cell of size 1 at the origin, and of those of its 4 x 4 on the line."""
         divided, entries, cells = self._records[at], self._records[at + 1], at + 2
         at += 18 if divided else 2
         for _ in range(entries):
-            found.add(self._records[at])
+            fence = self._records[at]
+            if self._asked[fence] != self._query:
+                self._asked[fence] = self._query
+                self.near[count] = fence
+                count += 1
             second = self._records[at + 1]
             at += self._records[at + 2] if second > 3 and not second & CIRCLE else 2
         if not divided:
-            return
+            return count
         for k in range(16):
             y, x = k // 4, k % 4
             if self._records[cells + k] and touches(
                 ay * 4 - y - 0.5, ax * 4 - x - 0.5, by * 4 - y - 0.5, bx * 4 - x - 0.5, 0.501, 0.501
             ):
-                self._gather(self._records[cells + k], ay * 4 - y, ax * 4 - x, by * 4 - y, bx * 4 - x, found)
+                count = self._gather(
+                    self._records[cells + k], ay * 4 - y, ax * 4 - x, by * 4 - y, bx * 4 - x, count
+                )
+        return count

@@ -10,27 +10,24 @@ long stand do.
 from __future__ import annotations
 
 import math
+from array import array
 
-from msgspec import Struct
+from gateway.core.fences import Place
+from gateway.core.rows import Rows, widened
+from gateway.core.windows import SURE_ACCURACY_M
 
-from gateway.core.geometry import Shape
-from gateway.core.tracks import Sample, plausible
-from gateway.model import Arrival, Fence
-
-SURE_ACCURACY_M = 50.0
-"""A worse fix is inside only when it is deep inside, makes no line and ends no stay."""
 OUT_HOLDS_S = 2.0
 """So long beyond the margin ends a stay, unless a fix is further out by `CLEARLY` times its accuracy."""
 CLEARLY = 0.75
 SHALLOW, CUT_SHALLOW = 0.45, 0.1
 """Part of the accuracy; less deep is not worth a word, for a fix and for a line."""
-STANDING, CRAWL, CALM, TURN_FADES, FAST = 1 / 3, 7 / 12, 13 / 12, 16 / 12, 5 / 3
+STANDING, CRAWL, CALM, TURN_FADES, FAST = 1 / 3.0, 7 / 12.0, 13 / 12.0, 16 / 12.0, 5 / 3.0
 """Parts of the fence's slow speed: below the first the vehicle stands, above the second it crawls; above the
 third it has not arrived; a turn ceases to count over the half below the fourth; above the last no second
 counts."""
 CRAWL_WORTH, TURN_WORTH = 0.5, 0.75
 """The most that a crawl and a turn add; neither is enough alone."""
-TURN_DEG = (45.0, 75.0)
+TURN_FROM_DEG, TURN_FULL_DEG = 45.0, 75.0
 """A turn counts from here, and fully from there."""
 TURN_FIXES = 5
 """Gaps between fixes inside before a turn counts."""
@@ -44,69 +41,121 @@ STAND_S, STAND_ODDS_S = 20.0, 30.0
 """Beyond the first, standing so long makes up for one unit of them."""
 COUNTED_GAP_S = 60.0
 """Between two fixes inside at most so much time counts."""
-LINE_S = 120.0
-"""Fixes further apart in time make no line."""
-APPROACH_AGAIN = 1.5
-"""Beyond so many times the ring an approach may be announced again."""
 CLOSING_MS = 2.0
 """Slower than this nobody approaches: it could be noise."""
-ENTERING_TRUST, SILENCE_TRUST = 0.5, 0.8
-"""What the probability of the side is worth for a provisional word, and for one that silence decides."""
+UNKNOWN, INFINITE, SQRT2 = -1.0, float("inf"), 1.4142135623730951
 
 
-class Stopping(Struct):
-    """What the fixes inside say about stopping there."""
+class Undecided(Rows):
+    """What is gathered at a fence while a vehicle's visit is not settled: seconds, metres, odds."""
 
-    gaps: int = 0
-    """Gaps between two fixes inside."""
-    inside_s: float = 0.0
-    """Their length."""
-    standing_s: float = 0.0
-    slowed: float = 0.0
-    """Evidence of the seconds below a crawl, or so many that no one drives through for so long."""
-    crawled: float = 0.0
-    turn_deg: float = 0.0
-    """The sharpest turn."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.since_s = array("d")
+        self.inside_odds = array("d")
+        """Logarithm of the odds that the last fix inside is inside."""
+        self.sure = array("d")
+        """Probability of the side of the border on which the last fix lies."""
+        self.gaps = array("d")
+        """Gaps between two fixes inside."""
+        self.inside_s = array("d")
+        """Their length."""
+        self.standing_s = array("d")
+        self.slowed = array("d")
+        """Evidence of the seconds below a crawl, or so many that no one drives through for so long."""
+        self.crawled = array("d")
+        self.turn_deg = array("d")
+        """The sharpest turn."""
+        self.out_since_s = array("d")
+        """Start of the unbroken run of fixes beyond the margin; INFINITE: there is none."""
+        self.quiet_until_s = array("d")
+        """Until then silence is no proof of staying."""
+        self.closed_s = array("d")
+        """When the last stay or crossing ended."""
+        self.announced_s = array("d")
+        """When the last approach was announced."""
 
-    def count(self, gap_s: float, speed_kmh: float | None, arrival: Arrival, across_m: float) -> None:
-        """Another fix inside, `gap_s` after the last; `across_m`: the longest way through."""
+    def begin(self) -> int:
+        """A row for a visit of which nothing is known."""
+        row = self.take()
+        self.since_s[row] = self.sure[row] = self.quiet_until_s[row] = 0.0
+        self.out_since_s[row] = INFINITE
+        self.closed_s[row] = self.announced_s[row] = -INFINITE
+        self.anew(row)
+        return row
+
+    def anew(self, row: int) -> None:
+        """The first of a run of fixes inside: what was gathered does not count any more."""
+        self.inside_odds[row] = self.gaps[row] = 0.0
+        self.inside_s[row] = self.standing_s[row] = self.slowed[row] = self.crawled[row] = 0.0
+        self.turn_deg[row] = 0.0
+
+    def count(self, row: int, gap_s: float, speed_kmh: float, place: Place) -> None:
+        """Another fix inside, `gap_s` after the last."""
         gap_s = min(gap_s, COUNTED_GAP_S)
-        self.gaps += 1
-        self.inside_s += gap_s
-        if speed_kmh is not None and speed_kmh < STANDING * arrival.slow_kmh:
-            self.standing_s += gap_s
-        if speed_kmh is None:
-            self.slowed += gap_s / UNKNOWN_SPEED_S
+        self.gaps[row] += 1.0
+        self.inside_s[row] += gap_s
+        if speed_kmh == UNKNOWN:
+            self.slowed[row] += gap_s / UNKNOWN_SPEED_S
             return
-        worth = gap_s * _rate(speed_kmh, arrival)
-        if speed_kmh > CRAWL * arrival.slow_kmh:
-            self.crawled = min(self.crawled + worth, CRAWL_WORTH)
-            self.slowed += (
-                gap_s * speed_kmh / 3.6 / (LENGTHS_TO_CONFIRM * max(across_m, 1.0)) * (worth == 0.0)
-            )
+        if speed_kmh < STANDING * place.slow_kmh:
+            self.standing_s[row] += gap_s
+        worth = gap_s * rate(speed_kmh, place)
+        if speed_kmh <= CRAWL * place.slow_kmh:
+            self.slowed[row] += worth
+        elif worth > 0.0:
+            self.crawled[row] = min(self.crawled[row] + worth, CRAWL_WORTH)
         else:
-            self.slowed += worth
+            self.slowed[row] += gap_s * speed_kmh / 3.6 / (LENGTHS_TO_CONFIRM * max(place.across_m, 1.0))
 
-    def is_arrival(self, speed_kmh: float | None, inside_odds: float, arrival: Arrival) -> bool:
-        """`inside_odds`: see `side_odds`."""
-        slow = 0.0 if speed_kmh is None else speed_kmh / arrival.slow_kmh
-        turned = _part(self.turn_deg, *TURN_DEG)
-        turn = TURN_WORTH * turned * _part(slow, TURN_FADES, TURN_FADES - 0.5)
-        stops = self.slowed + self.crawled + (turn if self.gaps >= TURN_FIXES else 0.0)
-        if stops < 1.0 or (slow > CALM and self.slowed < 1.5):
+    def is_arrival(self, row: int, speed_kmh: float, place: Place) -> bool:
+        slow = 0.0 if speed_kmh == UNKNOWN else speed_kmh / place.slow_kmh
+        turned = part(self.turn_deg[row], TURN_FROM_DEG, TURN_FULL_DEG)
+        stops = self.slowed[row] + self.crawled[row]
+        if self.gaps[row] >= TURN_FIXES:
+            stops += TURN_WORTH * turned * part(slow, TURN_FADES, TURN_FADES - 0.5)
+        if stops < 1.0 or (slow > CALM and self.slowed[row] < 1.5):
             return False
         needed = TURNED_ODDS if turned >= 0.5 else STRAIGHT_ODDS
-        needed -= max(self.standing_s - STAND_S, 0.0) / STAND_ODDS_S
-        return inside_odds >= max(needed, LEAST_ODDS)
+        needed -= max(self.standing_s[row] - STAND_S, 0.0) / STAND_ODDS_S
+        return self.inside_odds[row] >= max(needed, LEAST_ODDS)
+
+    def holds_out(self, row: int, t_s: float, depth_m: float, accuracy_m: float, place: Place) -> bool:
+        """A fix outside ends the visit: it lies clearly outside, or in an unbroken run beyond the margin."""
+        if accuracy_m <= SURE_ACCURACY_M and -depth_m >= place.leave_m + CLEARLY * accuracy_m:
+            return True
+        if -depth_m < max(place.leave_m, accuracy_m):
+            self.out_since_s[row] = INFINITE
+            return False
+        self.out_since_s[row] = min(self.out_since_s[row], t_s)
+        return t_s - self.out_since_s[row] >= OUT_HOLDS_S
+
+    def _widen(self, room: int) -> None:
+        self.since_s, self.sure = widened(self.since_s, "d", room), widened(self.sure, "d", room)
+        self.inside_odds, self.gaps = widened(self.inside_odds, "d", room), widened(self.gaps, "d", room)
+        self.inside_s, self.standing_s = (
+            widened(self.inside_s, "d", room),
+            widened(self.standing_s, "d", room),
+        )
+        self.slowed, self.crawled = widened(self.slowed, "d", room), widened(self.crawled, "d", room)
+        self.turn_deg, self.out_since_s = (
+            widened(self.turn_deg, "d", room),
+            widened(self.out_since_s, "d", room),
+        )
+        self.quiet_until_s = widened(self.quiet_until_s, "d", room)
+        self.closed_s, self.announced_s = (
+            widened(self.closed_s, "d", room),
+            widened(self.announced_s, "d", room),
+        )
 
 
-def _rate(speed_kmh: float, arrival: Arrival) -> float:
+def rate(speed_kmh: float, place: Place) -> float:
     """What a second inside is worth: 1 / confirm_s standing, a third of it at the slow speed."""
-    slow = speed_kmh / arrival.slow_kmh
-    return 0.0 if slow > FAST else 1.0 / (arrival.confirm_s * (1.0 + 2.0 * slow * slow))
+    slow = speed_kmh / place.slow_kmh
+    return 0.0 if slow > FAST else 1.0 / (place.confirm_s * (1.0 + 2.0 * slow * slow))
 
 
-def _part(value: float, none: float, full: float) -> float:
+def part(value: float, none: float, full: float) -> float:
     return min(max((value - none) / (full - none), 0.0), 1.0)
 
 
@@ -114,32 +163,24 @@ def is_inside(depth_m: float, accuracy_m: float) -> bool:
     return depth_m >= 0.0 and (accuracy_m <= SURE_ACCURACY_M or depth_m >= accuracy_m / 2)
 
 
-def is_line(a: Sample, b: Sample) -> bool:
-    """Whether the vehicle's way between two fixes may be taken for straight."""
-    sure = a.accuracy_m <= SURE_ACCURACY_M and b.accuracy_m <= SURE_ACCURACY_M
-    return sure and 0.0 < b.t_s - a.t_s <= LINE_S and plausible(a, b)
-
-
-def announces(fence: Fence, was_m: float, is_m: float, gap_s: float) -> bool:
+def announces(place: Place, was_m: float, is_m: float, gap_s: float) -> bool:
     """Coming from `was_m` outside to `is_m` outside enters the ring, or brings the arrival within the ETA."""
-    ring_m, eta_s = fence.approach_ring_m, fence.approach_eta_s
-    if ring_m is not None and is_m <= ring_m < was_m:
+    if place.ring_m > 0.0 and is_m <= place.ring_m < was_m:
         return True
-    closing_ms = (was_m - is_m) / gap_s if gap_s > 0.0 else 0.0
-    return eta_s is not None and closing_ms >= CLOSING_MS and is_m / closing_ms <= eta_s
+    if place.eta_s == 0.0 or gap_s <= 0.0:
+        return False
+    closing_ms = (was_m - is_m) / gap_s
+    return closing_ms >= CLOSING_MS and is_m <= place.eta_s * closing_ms
 
 
-def is_beyond_margin(depth_m: float, accuracy_m: float, arrival: Arrival) -> bool:
-    return -depth_m >= max(arrival.leave_m, accuracy_m)
-
-
-def is_clearly_outside(depth_m: float, accuracy_m: float, arrival: Arrival) -> bool:
-    return accuracy_m <= SURE_ACCURACY_M and -depth_m >= arrival.leave_m + CLEARLY * accuracy_m
-
-
-def is_worth_a_word(depth_m: float, accuracy_m: float, shape: Shape) -> bool:
+def is_worth_a_word(depth_m: float, accuracy_m: float, place: Place) -> bool:
     """Deeper inside than noise beside the fence would often be."""
-    return depth_m >= SHALLOW * min(accuracy_m, shape.roomy_m)
+    return depth_m >= SHALLOW * min(accuracy_m, place.roomy_m)
+
+
+def is_worth_a_crossing(depth_m: float, accuracy_m: float, place: Place) -> bool:
+    """The same for a line between two fixes outside."""
+    return depth_m >= CUT_SHALLOW * min(accuracy_m, place.roomy_m)
 
 
 def side_probability(depth_m: float, accuracy_m: float) -> float:
@@ -148,13 +189,13 @@ def side_probability(depth_m: float, accuracy_m: float) -> float:
     Normal error; the accuracy is the radius that holds 68 % of fixes, 1.51 standard deviations of an axis.
     """
     deviations = abs(depth_m) * 1.51 / accuracy_m
-    return min(0.5 + 0.5 * math.erf(deviations / math.sqrt(2)), 0.999)
+    return min(0.5 + 0.5 * math.erf(deviations / SQRT2), 0.999)
 
 
-def side_odds(depth_m: float, accuracy_m: float, shape: Shape) -> float:
+def side_odds(depth_m: float, accuracy_m: float, place: Place) -> float:
     """Logarithm of the odds that the vehicle is inside, 0 and more.
 
     The middle of a fence that is small against the accuracy is as sure as it gets.
     """
-    p = side_probability(max(depth_m, 0.0), min(accuracy_m, 0.75 * max(shape.roomy_m, 0.1)))
+    p = side_probability(max(depth_m, 0.0), min(accuracy_m, 0.75 * max(place.roomy_m, 0.1)))
     return min(math.log(p / (1.0 - p)), MOST_ODDS)

@@ -3,75 +3,133 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
+from gateway.core.earth import DEGREE_M, RADIAN
 from gateway.core.fences import Place
-from gateway.core.geometry import DEGREE_M, near
-from gateway.core.judgement import CUT_SHALLOW, is_worth_a_word
-from gateway.core.tracks import Sample, Track
+from gateway.core.geometry import near
+from gateway.core.judgement import is_worth_a_crossing, is_worth_a_word
+from gateway.core.rows import NONE
+from gateway.core.tracks import Tracks
+from gateway.core.windows import FIRST_S, SURE_ACCURACY_M
 
+LINE_S = 120.0
+"""Fixes further apart in time make no line."""
 AHEAD_S = 1.5
 """A shallow fix counts as inside when the vehicle heads inward: as deep as it will be so much later."""
 LINE_GAP_S = 5.0
 """Fixes further apart have a line between them that may be deeper than they are."""
-LINE_POINTS = 8
+LINE_PART, LINE_PARTS = 0.125, 8
+"""A line is looked at after each such part of it."""
+UNKNOWN = -1.0
+STALE, BY_RECEPTION, ASSUMED, OFF = 1, 2, 4, 8
+"""As in tracks.py."""
 
 
-class Moment(NamedTuple):
-    track: Track
-    sample: Sample
-    before: Sample | None
-    """The fix before it; None where that is no help."""
-    first: bool
-    """It is first knowledge."""
-    line: bool
-    """The line from the fix before counts."""
-    speed_kmh: float | None
-    now_s: float
+class Moment:
+    """The fix that is looked at now; there is one of this, filled in anew for each fix."""
+
+    def __init__(self, tracks: Tracks) -> None:
+        self._tracks, self._samples = tracks, tracks.samples
+        self.track = self.sample = self.before = NONE
+        """`before`: the fix before it; NONE where that is no help."""
+        self.t_s = self.now_s = self.lat = self.lon = self.accuracy_m = 0.0
+        self.gap_s = 0.0
+        """Since the fix before."""
+        self.speed_kmh = UNKNOWN
+        self._turn_deg = UNKNOWN
+        self.first = self.line = self.late = self.stale = self.off = False
+        """It is first knowledge; the line from the fix before counts; it is older than the newest; it was old
+        when it came in; its ignition is off."""
+
+    def come(self, track: int, sample: int, before: int, newest_s: float, now_s: float) -> None:
+        """Look at this fix, which is the newest; `newest_s`: the time of the one that was."""
+        self._look(track, sample, before, now_s)
+        self.late, self.first = False, self.t_s - newest_s > FIRST_S
+        self.line = not self.first and before != NONE and self._is_line()
+
+    def come_late(self, track: int, sample: int, before: int, now_s: float) -> None:
+        """Look at this fix, which is older than the newest."""
+        self._look(track, sample, before, now_s)
+        self.first = self.line = False
+        self.late = True
+
+    def measure(self) -> None:
+        """Find out the speed."""
+        self.speed_kmh = self._tracks.speed_kmh(self.track, self.sample)
+
+    def turn(self) -> float:
+        """`turn_deg` of the track."""
+        if self._turn_deg == UNKNOWN:
+            self._turn_deg = self._tracks.turn_deg(self.track)
+        return self._turn_deg
+
+    def _look(self, track: int, sample: int, before: int, now_s: float) -> None:
+        samples = self._samples
+        self.track, self.sample, self.before, self.now_s = track, sample, before, now_s
+        self.t_s, self.lat, self.lon = samples.t_s[sample], samples.lat[sample], samples.lon[sample]
+        self.accuracy_m = samples.accuracy_m[sample]
+        self.gap_s = 0.0 if before == NONE else self.t_s - samples.t_s[before]
+        self.stale, self.off = samples.says[sample] & STALE != 0, samples.says[sample] & OFF != 0
+        self.speed_kmh = self._turn_deg = UNKNOWN
+
+    def _is_line(self) -> bool:
+        """The vehicle's way from the fix before may be taken for straight."""
+        samples = self._samples
+        if self.accuracy_m > SURE_ACCURACY_M or samples.accuracy_m[self.before] > SURE_ACCURACY_M:
+            return False
+        return 0.0 < self.gap_s <= LINE_S and samples.plausible(self.before, self.sample)
 
     def is_deep(self, place: Place, depth_m: float) -> bool:
         """A fix inside is more than noise beside it: by itself, by the line to it or by its heading."""
-        sample, shape = self.sample, place.shape
-        if is_worth_a_word(depth_m, sample.accuracy_m, shape):
+        if is_worth_a_word(depth_m, self.accuracy_m, place):
             return True
-        if self.before is not None and self.line and sample.t_s - self.before.t_s > LINE_GAP_S:
-            return is_worth_a_word(self._deepest_m(place, self.before), sample.accuracy_m, shape)
-        velocity = self.track.velocity_ms(sample)
-        if velocity is None:
+        if self.line and self.gap_s > LINE_GAP_S:
+            return is_worth_a_word(self._deepest_m(place), self.accuracy_m, place)
+        samples, base = self._samples, self._tracks.base(self.track, self.sample)
+        if base == NONE:
             return False
-        north_m, east_m = velocity[0] * AHEAD_S, velocity[1] * AHEAD_S
-        lat = min(max(sample.lat + north_m / DEGREE_M, -90.0), 90.0)
-        lon = sample.lon + east_m / DEGREE_M / max(math.cos(math.radians(sample.lat)), 1e-6)
-        return is_worth_a_word(shape.depth_m(lat, lon), sample.accuracy_m, shape)
+        ahead = AHEAD_S / (self.t_s - samples.t_s[base])
+        lat = self.lat + samples.north_m(base, self.sample) * ahead / DEGREE_M
+        wide_m = DEGREE_M * max(math.cos(self.lat * RADIAN), 1e-6)
+        lon = self.lon + samples.east_m(base, self.sample) * ahead / wide_m
+        return is_worth_a_word(place.shape.depth_m(min(max(lat, -90.0), 90.0), lon), self.accuracy_m, place)
 
     def cuts(self, place: Place) -> bool:
         """This fix lies outside, the one before it too or nearly so, and the line between them does not."""
-        if self.before is None or not self.line:
+        if not self.line:
             return False
-        if not place.shape.crosses(self.before.place, self.sample.place):
+        samples, before = self._samples, self.before
+        lat, lon = samples.lat[before], samples.lon[before]
+        if not place.shape.crosses(lat, lon, self.lat, self.lon):
             return False
-        accuracy_m = max(self.before.accuracy_m, self.sample.accuracy_m)
-        deepest_m = self._deepest_m(place, self.before)
-        if place.shape.contains(*self.before.place):
-            return is_worth_a_word(deepest_m, accuracy_m, place.shape)
-        return deepest_m >= CUT_SHALLOW * min(accuracy_m, place.shape.roomy_m)
+        accuracy_m, deepest_m = max(samples.accuracy_m[before], self.accuracy_m), self._deepest_m(place)
+        if place.shape.contains(lat, lon):
+            return is_worth_a_word(deepest_m, accuracy_m, place)
+        return is_worth_a_crossing(deepest_m, accuracy_m, place)
 
-    def _deepest_m(self, place: Place, before: Sample) -> float:
+    def _deepest_m(self, place: Place) -> float:
         """About how deep the line from the fix before lies."""
-        (lat, lon), end_lat = before.place, self.sample.lat
-        end_lon = near(self.sample.lon, lon)
-        parts = [i / LINE_POINTS for i in range(1, LINE_POINTS)]
-        return max(place.shape.depth_m(lat + (end_lat - lat) * p, lon + (end_lon - lon) * p) for p in parts)
+        lat, lon = self._samples.lat[self.before], self._samples.lon[self.before]
+        north, east = self.lat - lat, near(self.lon, lon) - lon
+        deepest_m = place.shape.depth_m(lat + north * LINE_PART, lon + east * LINE_PART)
+        for i in range(2, LINE_PARTS):
+            part = i * LINE_PART
+            deepest_m = max(deepest_m, place.shape.depth_m(lat + north * part, lon + east * part))
+        return deepest_m
 
     def evidence(self, depth_m: float) -> dict[str, Any]:
-        sample = self.sample
+        """For an event that this fix decides."""
+        says = self._samples.says[self.sample]
         evidence: dict[str, Any] = {"depth_m": round(depth_m, 1)}
-        if not sample.assumed_accuracy:
-            evidence["accuracy_m"] = round(sample.accuracy_m, 1)
-        if self.speed_kmh is not None:
+        if not says & ASSUMED:
+            evidence["accuracy_m"] = round(self.accuracy_m, 1)
+        if self.speed_kmh != UNKNOWN:
             evidence["speed_kmh"] = round(self.speed_kmh, 1)
-        if self.before is not None:
-            evidence["interval_s"] = round(abs(sample.t_s - self.before.t_s), 1)
-        if sample.by_reception:
+        if self.before != NONE:
+            evidence["interval_s"] = round(abs(self.gap_s), 1)
+        if says & BY_RECEPTION:
             evidence["time_source"] = "reception"
+        if self.late:
+            evidence["late"] = True
         return evidence

@@ -12,7 +12,9 @@ from gateway.core.crowd import Crowd, Held, RadioDevice
 from gateway.core.health import Health
 from gateway.core.listening import FADE_S, NEVER_S, Heard
 from gateway.core.propagation import OUTSIDE, radio_map
-from gateway.core.stays import Claim, Stays, Told
+from gateway.core.rows import NONE
+from gateway.core.stays import Stays, Told, thousandths
+from gateway.core.windows import LATER_S
 from gateway.model import Observation, OpenStay, Reading, SiteMap, Zone
 
 THETA, THETA_MAP = 0.8, 0.9
@@ -20,16 +22,18 @@ THETA, THETA_MAP = 0.8, 0.9
 
 A guessed model errs for longer than a second: without calibration more is asked for."""
 
-SECOND: Key = ("", "", Due.STEP, "")
-"""The step of all devices; it comes before everything else of its moment."""
+SECOND = 0
+"""Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
+that it takes to another zone is the row after its own."""
+KINDS = (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE)
 
 
 class Radio:
     def __init__(self, site: SiteMap, agenda: Agenda, stays: Stays, reject: Callable[[str], None]) -> None:
         self._agenda, self._stays, self._reject = agenda, stays, reject
-        self._moves_s: dict[tuple[str, str], float] = {}
+        self._moves_s: dict[int, float] = {}
         """Devices that a step has taken to another zone, until that is told at this very time."""
-        for kind in (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE):
+        for kind in KINDS:
             agenda.rooms[kind] = self
         self._take(site)
 
@@ -66,38 +70,40 @@ class Radio:
 
     def _await_step(self) -> None:
         if self._crowd.next_step_s != math.inf:
-            self._agenda.put(self._crowd.next_step_s, SECOND)
+            self._agenda.put(Due.STEP, SECOND, self._crowd.next_step_s)
 
     # --- what is due ---
 
-    def due_s(self, key: Key) -> float | None:
-        if key == SECOND:
-            return None if self._crowd.next_step_s == math.inf else self._crowd.next_step_s
-        row = self._crowd.row(key[0], key[3])
-        if row < 0:
-            return None
-        match key[2]:
-            case Due.STEP:
-                return self._moves_s.get((key[0], key[3]))
-            case Due.RADIO_LEAVE:
-                return self._leave_s(row) if self._held(row) == key[1] else None
-            case _:
-                silent = self._held(row) == OUTSIDE and not self._crowd.is_stepping(row)
-                return self._crowd.ears.last_s(row) + FADE_S if silent else None
+    def due_s(self, kind: int, row: int) -> float:
+        if kind == Due.STEP:
+            return self._crowd.next_step_s if row == SECOND else self._moves_s.get(row - 1, LATER_S)
+        if kind == Due.RADIO_LEAVE:
+            return LATER_S if self._held(row) == OUTSIDE else self._leave_s(row)
+        silent = self._held(row) == OUTSIDE and not self._crowd.is_stepping(row)
+        return self._crowd.ears.last_s(row) + FADE_S if silent else LATER_S
 
-    def serve(self, key: Key, now_s: float) -> None:
-        if key == SECOND:
+    def key(self, kind: int, row: int) -> Key:
+        if kind == Due.STEP and row == SECOND:
+            return "", "", kind, ""
+        subject, device = self._crowd.who(row - 1 if kind == Due.STEP else row)
+        return subject, self._held(row) if kind == Due.RADIO_LEAVE else "", kind, device
+
+    def serve(self, kind: int, row: int, now_s: float) -> None:
+        if kind == Due.STEP and row == SECOND:
             self._step(now_s)
-            return
-        row = self._crowd.row(key[0], key[3])
-        match key[2]:
-            case Due.STEP:
-                del self._moves_s[key[0], key[3]]
-                self._move(row, now_s)
-            case Due.RADIO_LEAVE:
-                self._leave(row, now_s)
-            case _:
-                self._crowd.drop(row)
+        elif kind == Due.STEP:
+            del self._moves_s[row - 1]
+            self._move(row - 1, now_s)
+        elif kind == Due.RADIO_LEAVE:
+            self._leave(row, now_s)
+        else:
+            self._drop(row)
+
+    def _drop(self, row: int) -> None:
+        for kind in KINDS:
+            self._agenda.drop(kind, row + 1 if kind == Due.STEP else row)
+        self._moves_s.pop(row, None)
+        self._crowd.drop(row)
 
     def _held(self, row: int) -> str:
         return self._map.zones[self._crowd.zone(row)]
@@ -115,13 +121,10 @@ class Radio:
         return min(leave_s, self._crowd.confirm_by_s.get(row, leave_s))
 
     def _schedule(self, row: int) -> None:
-        subject, device = self._crowd.who(row)
-        zone = self._held(row)
-        if zone != OUTSIDE:
-            self._agenda.put(self._leave_s(row), (subject, zone, Due.RADIO_LEAVE, device))
+        if self._held(row) != OUTSIDE:
+            self._agenda.put(Due.RADIO_LEAVE, row, self._leave_s(row))
         elif not self._crowd.is_stepping(row):
-            fade_s = self._crowd.ears.last_s(row) + FADE_S
-            self._agenda.put(fade_s, (subject, "", Due.RADIO_FADE, device))
+            self._agenda.put(Due.RADIO_FADE, row, self._crowd.ears.last_s(row) + FADE_S)
 
     # --- a second ---
 
@@ -138,9 +141,8 @@ class Radio:
         for row in self._crowd.changed:
             self._schedule(row)
         for row in self._crowd.movers:
-            subject, device = self._crowd.who(row)
-            self._moves_s[subject, device] = now_s
-            self._agenda.put(now_s, (subject, "", Due.STEP, device))
+            self._moves_s[row] = now_s
+            self._agenda.put(Due.STEP, row + 1, now_s)
 
     def _suspect(self, row: int, now_s: float) -> None:
         ears = self._crowd.ears
@@ -175,18 +177,24 @@ class Radio:
         evidence = self._evidence(row, now_s)
         old, new = self._chain.get(self._held(row), ()), self._chain[self._map.zones[number]]
         for zone in sorted(set(old) - set(new)):
-            told = Told(now_s, now_s, {**evidence, "reason": "move"})
-            self._stays.left((subject, zone, device), told)
+            self._left(row, zone, Told(now_s, now_s, {**evidence, "reason": "move"}))
         crowd.confirm_by_s.pop(row, None)
         self._hold(row, number)
         last_s = crowd.ears.last_s(row)
         for zone in sorted(new):
-            who, sure = (subject, zone, device), crowd.sureness(row, self._leaves[zone])
-            if zone in old:
-                self._stays.inside(who, last_s, sure)
-            else:
-                self._stays.entered(who, Claim(crowd.run_s(row), last_s, sure), Told(now_s, now_s, evidence))
+            pair = self._stays.table.pair(subject, zone, device)
+            sure_pm = thousandths(crowd.sureness(row, self._leaves[zone]))
+            self._stays.inside(pair, last_s, sure_pm, False, 0.0)
+            if zone not in old:
+                self._stays.entered(pair, crowd.run_s(row), sure_pm, Told(now_s, now_s, evidence))
         self._schedule(row)
+
+    def _left(self, row: int, zone: str, told: Told) -> None:
+        subject, device = self._crowd.who(row)
+        pair = self._stays.table.known(subject, zone, device)
+        if pair != NONE:
+            self._stays.left(pair, self._stays.pairs.confidence_pm[pair], told)
+            self._stays.drop(pair)
 
     def _hold(self, row: int, number: int) -> None:
         subject, device = self._crowd.who(row)
@@ -200,9 +208,8 @@ class Radio:
         self._release(row, now_s, "restart" if unconfirmed else "outside" if self._is_out(row) else "silence")
 
     def _release(self, row: int, now_s: float, reason: str) -> None:
-        subject, device = self._crowd.who(row)
         for zone in sorted(self._chain[self._held(row)]):
-            self._stays.left((subject, zone, device), Told(now_s, now_s, {"reason": reason}))
+            self._left(row, zone, Told(now_s, now_s, {"reason": reason}))
         self._crowd.confirm_by_s.pop(row, None)
         self._hold(row, self._crowd.outside)
         self._crowd.begin_anew(row)
@@ -240,8 +247,7 @@ class Radio:
 
     def forget(self, subject: str) -> None:
         for row in self._crowd.rows_of(subject):
-            self._moves_s.pop(self._crowd.who(row), None)
-            self._crowd.drop(row)
+            self._drop(row)
 
     def replace(self, site: SiteMap, now_s: float) -> None:
         """A zone counts as changed when it or a parent of it is; beliefs in all others go on."""
@@ -252,6 +258,9 @@ class Radio:
             if changed or self._held(row) not in believed:
                 self._release(row, now_s, "restart")
         old, old_map, old_health = self._crowd, self._map, self.health
+        for row in old.rows():
+            for kind in KINDS:
+                self._agenda.drop(kind, row + 1 if kind == Due.STEP else row)
         self._take(site)
         self.health.adopt(*old_health.known())
         links = {name: i for i, name in enumerate(old_map.links)}
@@ -261,7 +270,7 @@ class Radio:
 
     def _carry_over(self, old: Crowd, row: int, came_from: Sequence[int]) -> None:
         """One device into the new map: what it sounds like by link, what is believed of it by zone."""
-        device, odds = old.dump(row, None), dict(zip(old.zones, old.beliefs.by_zone(row), strict=True))
+        device, odds = old.dump(row), dict(zip(old.zones, old.beliefs.by_zone(row), strict=True))
         rssi_dbm, heard_s, *rest, _ = device.ears
         device.ears = (
             [rssi_dbm[i] if i >= 0 else 0.0 for i in came_from],
@@ -279,10 +288,11 @@ class Radio:
         if device.stepping:
             self._crowd.next_step_s = old.next_step_s
             self._await_step()
+        self._schedule(new)
 
     def devices(self) -> list[RadioDevice]:
         crowd = self._crowd
-        return [crowd.dump(row, self._moves_s.get(crowd.who(row))) for row in crowd.rows()]
+        return [crowd.dump(row) for row in crowd.rows()]
 
     def restore(self, devices: Iterable[RadioDevice], now_s: float) -> None:
         for device in devices:
@@ -290,9 +300,6 @@ class Radio:
             self._hold(row, self._crowd.zone(row))
             if device.stepping:
                 self._crowd.next_step_s = math.floor(now_s) + 1.0
-            if device.moves_s is not None:
-                self._moves_s[device.subject, device.device] = device.moves_s
-                self._agenda.put(device.moves_s, (device.subject, "", Due.STEP, device.device))
             self._schedule(row)
         self._await_step()
 

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from gateway.core.geometry import DEGREE_M, Disc, Polygons, Shape, box_of, side
+from gateway.core.earth import DEGREE_M
+from gateway.core.geometry import Disc, Polygons, Shape, box_of, side
 
 CELL_MIN_M = 200.0
 CELLS_MIN = 4096

@@ -6,10 +6,11 @@ from itertools import combinations
 from pathlib import Path
 
 from gateway.errors import ConfigError, Problem
-from gateway.located import Document, load, validate
-from gateway.profiles.checks import meet, mistakes
+from gateway.located import Document, did_you_mean, load, validate
+from gateway.profiles.checks import meet, mistakes, shadowed
 from gateway.profiles.profiles import Profiles
-from gateway.profiles.schema import BleProfile, MqttProfile
+from gateway.profiles.schema_ble import BleProfile
+from gateway.profiles.schema_mqtt import MqttProfile
 from gateway.profiles.vectors import check_vectors
 
 _Loaded = tuple[Document, BleProfile | MqttProfile]
@@ -22,27 +23,41 @@ def shipped_directory() -> Path:
     return inside if inside.is_dir() else package.parent / "firmware_profiles"
 
 
-def load_profiles(directory: Path | None = None) -> Profiles:
-    """Every `*.yaml` of a directory (None: the shipped ones), compiled.
+def load_profiles(directory: Path | None = None, *, own: Path | None = None) -> Profiles:
+    """Every `*.yaml` of a directory (None: the shipped ones) and of `own`, which need not exist; compiled.
 
     ConfigError with all problems: mistakes in a file, a vector that does not hold, two profiles of one name
-    or that could claim the same payload.
+    or that could claim the same payload. A profile of `own` may stand for one of the others (`replaces`).
     """
     place = directory or shipped_directory()
     problems: list[Problem] = []
+    loaded = _all_of(place, problems)
+    if not loaded and not problems:
+        problems.append(Problem(str(place), 1, 1, "", "no profiles (*.yaml) here"))
+    if own is not None:
+        theirs = _all_of(own, problems)
+        names = [profile.profile for _, profile in loaded]
+        for document, profile in theirs:
+            if profile.replaces and profile.replaces not in names:
+                text = f"there is no profile {profile.replaces}{did_you_mean(profile.replaces, names)}"
+                problems.append(document.problem(("replaces",), text))
+        replaced = {profile.replaces for _, profile in theirs}
+        loaded = [(d, p) for d, p in loaded if p.profile not in replaced] + theirs
+    for first, second in combinations(loaded, 2):
+        problems += _clashes(first, second)
+    if problems:
+        raise ConfigError(problems)
+    return Profiles(profile for _, profile in loaded)
+
+
+def _all_of(place: Path, problems: list[Problem]) -> list[_Loaded]:
     loaded: list[_Loaded] = []
     for path in sorted(place.glob("*.yaml")):
         try:
             loaded.append(_one(path, f"{place.name}/{path.name}"))
         except ConfigError as e:
             problems += e.problems
-    if not loaded and not problems:
-        problems.append(Problem(str(place), 1, 1, "", "no profiles (*.yaml) here"))
-    for first, second in combinations(loaded, 2):
-        problems += _clashes(first, second)
-    if problems:
-        raise ConfigError(problems)
-    return Profiles(profile for _, profile in loaded)
+    return loaded
 
 
 def _one(path: Path, name: str) -> _Loaded:
@@ -51,6 +66,10 @@ def _one(path: Path, name: str) -> _Loaded:
     over_mqtt = isinstance(match, dict) and "topic" in match
     profile = validate(document, MqttProfile) if over_mqtt else validate(document, BleProfile)
     found = [document.problem(place, text) for place, text in mistakes(profile)]
+    for one, two in shadowed(profile):
+        there = document.problem(one, "", at_key=True)
+        text = f"could claim what {there.key} (line {there.line}) claims"
+        found.append(document.problem(two, text, at_key=True))
     if not found:
         for result in check_vectors(profile):
             if result.problem:

@@ -13,8 +13,9 @@ from gateway.model import Message
 from gateway.profiles import values
 from gateway.profiles.members import Member, Shape, checked_payload, decoded
 from gateway.profiles.outcome import Outcome, RejectedError
+from gateway.profiles.paths import WHOLE, JsonPath
 from gateway.profiles.rules import check_place, checked_time_s
-from gateway.profiles.schema import WHOLE, Assemble, MqttProfile
+from gateway.profiles.schema_mqtt import Assemble, MqttProfile
 from gateway.profiles.templates import TopicTemplate
 
 
@@ -38,12 +39,13 @@ class PartReader:
     """The topics of one part of one profile, compiled."""
 
     gives_fixes = True
+    starts = b""
 
     def __init__(self, profile: MqttProfile, tail: str) -> None:
         self.room = f"profiles.{profile.profile}"
         self.topics = tuple(TopicTemplate(f"{topic}/{tail}") for topic in profile.match.topic)
         fields = profile.parts[tail]
-        shape = Shape(path for field in fields.values() for path in field.path)
+        shape = Shape(JsonPath(path) for field in fields.values() for path in field.path)
         self._is_text = any(WHOLE in field.path for field in fields.values())
         self._decoder = msgspec.json.Decoder(shape.type | None)
         self._fields = [(name, Member(name, field, shape)) for name, field in fields.items()]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from gateway.counts import Counts
 from gateway.model import Fix, Message, Sighting
 from gateway.profiles import values
-from gateway.profiles.members import Member, Shape, checked_payload, decoded
+from gateway.profiles.items import Item, Refused, Splitter
+from gateway.profiles.members import Member, Shape
 from gateway.profiles.outcome import Outcome, RejectedError
+from gateway.profiles.paths import JsonPath
 from gateway.profiles.rules import (
     check_place,
     checked_time_s,
@@ -19,7 +19,7 @@ from gateway.profiles.rules import (
     known_heading_deg,
     known_speed_kmh,
 )
-from gateway.profiles.schema import Identity, MqttProfile, TimeField
+from gateway.profiles.schema_mqtt import Identity, MqttProfile, TimeField
 from gateway.profiles.templates import IdentityTemplate, IdPattern, TopicTemplate
 from gateway.profiles.typed import typed
 
@@ -34,12 +34,12 @@ class MqttReader:
         self.room = f"profiles.{profile.profile}"
         self.topics = tuple(TopicTemplate(t) for t in profile.match.topic)
         self.gives_fixes = profile.gives == "fix"
-        self._items = profile.items
-        shape = Shape(path for _, path in paths(profile))
-        self._item = msgspec.json.Decoder(shape.type)
-        self._list = msgspec.json.Decoder(list[msgspec.Raw])
-        self._where = [(shape.get(path), allowed) for path, allowed in profile.match.where.items()]
-        self._fields = [(name, Member(name, f, shape)) for name, f in profile.fields.items()]
+        self.starts = bytes.fromhex(profile.match.starts)
+        """First bytes that tell this profile's payloads from another's on the same topic."""
+        split = self._split = Splitter(profile, [JsonPath(path) for _, path in paths(profile)])
+        shape, root = split.shape, split.root
+        self._where = [(*_place(path, shape, root), allowed) for path, allowed in profile.match.where.items()]
+        self._fields = [(name, Member(name, f, shape, root)) for name, f in profile.fields.items()]
         self._time = _clock(profile.time, shape)
         self._identity = _Identity(profile.identity, shape) if profile.identity else None
         self._build = self._fix if self.gives_fixes else self._sighting
@@ -60,34 +60,31 @@ class MqttReader:
         """What the message says; every item of it is counted, a bad one spoils no other."""
         observations: list[Sighting | Fix] = []
         try:
-            items = self._split(message.payload)
+            for item in self._split.split(message.payload):
+                outcome = Outcome.MATCHED
+                if isinstance(item, Refused):
+                    outcome = item.outcome
+                else:
+                    try:
+                        observations.append(self._one(item, message, parts))
+                    except RejectedError as e:
+                        outcome = e.outcome
+                counts.count(self.room, outcome.value)
         except RejectedError as e:
             counts.count(self.room, e.outcome.value)
-            return observations
-        for item in items:
-            try:
-                observations.append(self._one(item, message, parts))
-                outcome = Outcome.MATCHED
-            except RejectedError as e:
-                outcome = e.outcome
-            counts.count(self.room, outcome.value)
         return observations
 
-    def _split(self, payload: bytes) -> list[Any]:
-        checked_payload(payload)
-        if self._items and payload.lstrip(b" \t\r\n").startswith(b"["):
-            return list(decoded(self._list, payload))
-        return [payload]
-
-    def _one(self, raw: Any, message: Message, parts: Mapping[str, str]) -> Sighting | Fix:
-        item = decoded(self._item, raw)
-        for get, allowed in self._where:
-            value = get(item)
+    def _one(self, part: Item, message: Message, parts: Mapping[str, str]) -> Sighting | Fix:
+        item, root = part.item, part.root
+        for from_root, get, allowed in self._where:
+            value = get(root if from_root else item)
             if value not in allowed and not ("any" in allowed and value is not None):
                 raise RejectedError(Outcome.NOT_MINE)
-        found: dict[str, Any] = dict(parts)
+        found: dict[str, Any] = {**parts, **part.known}
         for name, member in self._fields:
-            found[name] = member.read(item)
+            value = member.read(item, root)
+            if value is not None or name not in found:
+                found[name] = value
         return self._build(message, item, found, self._identity.read(item, found) if self._identity else "")
 
     def _sighting(self, message: Message, _: Any, found: dict[str, Any], identity: str) -> Sighting:
@@ -95,13 +92,21 @@ class MqttReader:
             raise RejectedError(Outcome.RETAINED)
         return Sighting(
             t_s=message.t_s,
-            receiver=found["receiver"],
+            receiver=_required(found["receiver"]),
             address=found.get("address") or "",
             address_type=found.get("address_type") or "",
             rssi_dbm=_rssi_dbm(_required(found["rssi_dbm"])),
-            adv=_required(found["adv"]) if "adv" in found else b"",
+            adv=self._adv(found["adv"]) if "adv" in found else b"",
             identity=identity,
+            battery_pct=_battery_pct(found.get("battery_pct")),
+            moved=found.get("moved"),
         )
+
+    def _adv(self, value: Any) -> bytes:
+        """A layout gives hex. Missing, there must be something else that may identify."""
+        if value is None and self._identity is not None:
+            return b""
+        return value if isinstance(value, bytes) else values.adv_bytes(value)
 
     def _fix(self, message: Message, item: Any, found: dict[str, Any], identity: str) -> Fix:
         fix_t_s = self._time(item)
@@ -134,6 +139,16 @@ def _rssi_dbm(value: float) -> float:
     return value
 
 
+def _battery_pct(value: float | None) -> float | None:
+    return value if value is not None and 0 <= value <= 100 else None
+
+
+def _place(path: str, item: Shape, root: Shape | None) -> tuple[bool, Callable[[Any], Any]]:
+    """Whether a path begins at the root, and what reads it there."""
+    found = JsonPath(path)
+    return found.from_root, (root if found.from_root and root else item).get(found)
+
+
 def paths(profile: MqttProfile) -> list[tuple[tuple[str | int, ...], str]]:
     """Every path into the payload, with its place in the profile."""
     found: list[tuple[tuple[str | int, ...], str]] = [(("match", "where", p), p) for p in profile.match.where]
@@ -148,7 +163,7 @@ def paths(profile: MqttProfile) -> list[tuple[tuple[str | int, ...], str]]:
 
 class _Identity:
     def __init__(self, identity: Identity, shape: Shape) -> None:
-        self._of = shape.get(identity.of) if identity.of else None
+        self._of = shape.get(JsonPath(identity.of)) if identity.of else None
         self._forms = [
             (IdPattern(f.reads) if f.reads else None, IdentityTemplate(f.gives)) for f in identity.forms
         ]
@@ -160,7 +175,10 @@ class _Identity:
         id = self._of(item) if self._of else None
         for pattern, template in self._forms:
             if pattern is None:
-                return template.fill(found)
+                identity = template.fill(found)
+                if identity:
+                    return identity
+                continue
             parts = pattern.read(id) if isinstance(id, str) and len(id) <= values.MAX_TEXT else None
             if parts is not None:
                 return template.fill({**found, **parts})
@@ -171,7 +189,7 @@ def _clock(time: TimeField | None, shape: Shape) -> Callable[[Any], float | None
     """Reads the moment of the position in Unix seconds; None where the firmware sends no time at all."""
     if time is None:
         return lambda _: None
-    get = shape.get(time.path)
+    get = shape.get(JsonPath(time.path))
     if time.unit == "iso8601":
         return lambda item: values.iso8601_s(get(item))
     factor = 0.001 if time.unit == "ms" else 1.0

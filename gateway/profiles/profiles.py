@@ -7,11 +7,14 @@ from collections.abc import Collection, Iterable, Sequence
 from gateway.counts import Counts
 from gateway.located import did_you_mean
 from gateway.model import Fix, Message, Sighting
-from gateway.profiles.ble import BleIndex, BleReader
+from gateway.profiles.ble import BleIndex, BleReader, Heard
+from gateway.profiles.decoded import BindKeys, Decoded
 from gateway.profiles.outcome import Outcome
 from gateway.profiles.parts import Part, PartReader
 from gateway.profiles.payload import MqttReader
-from gateway.profiles.schema import BleProfile, MqttProfile
+from gateway.profiles.schema_ble import BleProfile
+from gateway.profiles.schema_mqtt import MqttProfile
+from gateway.profiles.telemetry import Telemetry
 from gateway.profiles.typed import Quick
 from gateway.profiles.vectors import VectorResult, check_vectors, readers_of
 
@@ -42,6 +45,10 @@ class Profiles:
         self._vehicle_topics: dict[str, bool] = {}
         self._quick: dict[str, tuple[str, Quick]] = {}
         """Topics of one profile that has a quick way, with its room."""
+
+    def with_bind_keys(self, keys: BindKeys) -> Profiles:
+        """The same profiles for somebody who holds keys of encrypted telemetry."""
+        return Profiles(self._all, self._site, ble=self._ble.with_keys(keys))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,25 +98,45 @@ class Profiles:
         if not claims:
             counts.count("profiles", Outcome.NOT_MINE.value)
         found: list[Sighting | Fix | Part] = []
-        for reader, parts in claims:
+        for reader, parts in _telling(claims, message.payload):
             if parts is None:
                 counts.count(reader.room, Outcome.MALFORMED.value)
             else:
                 found += reader.read(message, parts, counts)
         return found
 
-    def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]:
-        """Who this may be, the surest first; empty for an unknown device.
+    def heard(self, sighting: Sighting, counts: Counts) -> Heard:
+        """What an advertisement says: who this may be, how the device is, and what takes a key to read.
 
-        What the receiver decoded, then identities in the advertisement, then a public address: a random
-        address never identifies.
+        What the receiver decoded comes first, then identities in the advertisement, then a public address:
+        a random address never identifies.
         """
-        found = self._ble.identities(sighting.adv, counts) if sighting.adv else ()
+        heard = self._ble.heard(sighting.adv, sighting.address, sighting.address_type, counts)
+        found, telemetry = heard.identities, heard.telemetry
         if sighting.identity and sighting.identity not in found:
             found = (sighting.identity, *found)
         if sighting.address_type == "public" and sighting.address:
-            found = (*found, f"mac:{sighting.address}")
-        return found
+            public = f"mac:{sighting.address}"
+            if public not in found:
+                found = (*found, public)
+        if sighting.battery_pct is not None or sighting.moved is not None:
+            telemetry = Telemetry(sighting.battery_pct, sighting.moved)
+        if found is heard.identities and telemetry is heard.telemetry:
+            return heard
+        return Heard(found, telemetry, heard.sealed)
+
+    def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]:
+        """Who this may be, the surest first; empty for an unknown device."""
+        return self.heard(sighting, counts).identities
+
+    def decode(self, adv: bytes, address: str = "") -> list[Decoded]:
+        """What every profile that an advertisement belongs to says of it: for those who look, not counted."""
+        return self._ble.claims(adv, address)
+
+    def doubt(self, name: str) -> str:
+        """What could not be verified about a profile, in a line; empty when its document says it all."""
+        profile = next(p for p in self._all if p.profile == name)
+        return "" if profile.verified else " ".join(profile.note.split())
 
     def test(self) -> Sequence[VectorResult]:
         """Every vector of every profile, run again."""
@@ -139,3 +166,11 @@ class Profiles:
             reader, parts = claims[0]
             if isinstance(reader, MqttReader) and reader.quick is not None and parts is not None:
                 self._quick[topic] = (reader.room, reader.quick.bind(parts))
+
+
+def _telling(claims: list[_Claim], payload: bytes) -> list[_Claim]:
+    """Of several claims on a topic those that the first bytes of the payload do not speak against."""
+    if len(claims) < 2:
+        return claims
+    by_starts = [claim for claim in claims if claim[0].starts and payload.startswith(claim[0].starts)]
+    return by_starts or [claim for claim in claims if not claim[0].starts]

@@ -6,26 +6,36 @@ import re
 from collections.abc import Mapping
 
 from gateway.profiles.outcome import RejectedError
-from gateway.profiles.values import u16, uuid
+from gateway.profiles.values import mac, u16, uuid
 
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
-SCHEMES = ("irk", "eid", "ibeacon", "altbeacon", "eddystone", "mac", "vehicle")
-"""First words of identities; those of a radio in the order in which they identify, the surest first."""
+SCHEMES = ("irk", "eid", "ibeacon", "altbeacon", "eddystone", "tag", "mac", "vehicle")
+"""First words of identities; those of a radio in the order in which they identify, the surest first.
+
+`tag:<maker>:<id>` is for makers whose id has no kind of its own: a new maker needs no code.
+"""
 
 _PART = re.compile(r"\{([^{}]*)\}")
 
 
 class TopicTemplate:
-    """`owntracks/{user}/{device}`: each named part is one whole level; `{site}` is bound to the site's id."""
+    """`owntracks/{user}/{device}`: each named part is one whole level; `{site}` is bound to the site's id.
+
+    `{address:mac}` takes only a level that is an address, and gives it as identities spell it.
+    """
 
     def __init__(self, text: str) -> None:
         """ValueError in an operator's words when the text is no template."""
         self._levels: list[tuple[bool, str]] = []
-        for level in text.split("/"):
+        self._addresses: set[str] = set()
+        for i, level in enumerate(text.split("/")):
             part = _PART.fullmatch(level)
-            if part and NAME.fullmatch(part[1]):
-                self._levels.append((True, part[1]))
-            elif not level or any(c in level for c in "{}+#") or level.startswith("$"):
+            name = part[1].removesuffix(":mac") if part else ""
+            if NAME.fullmatch(name):
+                self._levels.append((True, name))
+                if level != f"{{{name}}}":
+                    self._addresses.add(name)
+            elif (not level and i > 0) or any(c in level for c in "{}+#") or level.startswith("$"):
                 raise ValueError(f"the level {level!r} is neither plain text nor one {{name}}")
             else:
                 self._levels.append((False, level))
@@ -50,6 +60,10 @@ class TopicTemplate:
                     return None
             elif text == "site" and site is not None and level != site:
                 return None
+            elif text in self._addresses:
+                if not _is_address(level):
+                    return None
+                found[text] = mac(level)
             else:
                 found[text] = level
         return found
@@ -57,7 +71,9 @@ class TopicTemplate:
     def overlaps(self, other: TopicTemplate) -> bool:
         """Whether some topic fits both."""
         return len(self._levels) == len(other._levels) and all(
-            a_named or b_named or a == b
+            (a_named or b_named or a == b)
+            and not (a_named and a in self._addresses and not b_named and not _is_address(b))
+            and not (b_named and b in other._addresses and not a_named and not _is_address(a))
             for (a_named, a), (b_named, b) in zip(self._levels, other._levels, strict=True)
         )
 
@@ -91,7 +107,8 @@ class IdentityTemplate:
 class IdPattern:
     """`iBeacon:{uuid:uuid}-{major:u16}-{minor:u16}`: an id that a receiver has put together.
 
-    Types: `uuid`, `u16` (decimal), `hex<n>` (n bytes); the part `_` is read over.
+    Types: `uuid`, `u16` (decimal), `mac`, `name` (letters, digits, `-` and `_`), `hex<n>` (n bytes); the part
+    `_` is read over.
     """
 
     def __init__(self, text: str) -> None:
@@ -107,7 +124,8 @@ class IdPattern:
             of_bytes = re.fullmatch(r"hex([1-9][0-9]?)", kind)
             if not NAME.fullmatch(name) or not (of_bytes or kind in _ID_PARTS) or name in self._types:
                 raise ValueError(
-                    f"{{{piece}}}: expected {{name:type}}, type uuid, u16 or hex<bytes>, each name once"
+                    f"{{{piece}}}: expected {{name:type}}, each name once; "
+                    "types are uuid, u16, mac, name, hex<bytes>"
                 )
             body = f"[0-9a-f]{{{2 * int(of_bytes[1])}}}" if of_bytes else _ID_PARTS[kind]
             regex += f"(?:{body})" if name == "_" else f"(?P<{name}>{body})"
@@ -130,10 +148,22 @@ class IdPattern:
 _ID_PARTS = {
     "uuid": r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}",
     "u16": r"[0-9]{1,5}",
+    "name": r"[0-9a-z_-]{1,64}",
+    "mac": r"[0-9a-f]{12}|[0-9a-f]{2}(?::[0-9a-f]{2}){5}",
 }
+
+
+def _is_address(text: str) -> bool:
+    try:
+        mac(text)
+    except RejectedError:
+        return False
+    return True
 
 
 def _spelled(kind: str, part: str) -> str:
     if kind == "uuid":
         return uuid(part)
+    if kind == "mac":
+        return mac(part)
     return str(u16(part)) if kind == "u16" else part.lower()

@@ -1,11 +1,13 @@
 """The quick way from payload to fix: one msgspec type per profile, with the ranges in the type.
 
-It takes what is well formed and leaves everything else to the patient reader in `payload.py`, which finds the
-reason. What both take gives the same fix; a test holds them to that.
+Of flat payloads the compiled pass of `flat.py` takes what it can, before the type. The type takes what is
+well formed and leaves everything else to the patient reader in `payload.py`, which finds the reason. What two
+of them take gives the same fix; a test holds them to that.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
@@ -15,7 +17,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from gateway.model import Fix, Message
-from gateway.profiles import values
+from gateway.profiles import flat, values
 from gateway.profiles.outcome import RejectedError
 from gateway.profiles.rules import (
     EARLIEST_S,
@@ -26,7 +28,7 @@ from gateway.profiles.rules import (
     known_heading_deg,
     known_speed_kmh,
 )
-from gateway.profiles.schema import UNITS, MemberField, MqttProfile
+from gateway.profiles.schema_mqtt import UNITS, MemberField, MqttProfile
 
 Quick = Callable[[Message], Fix | None]
 """Bound to one topic: the fix, None where the patient reader has to look."""
@@ -40,6 +42,7 @@ _TIMES = {
     "ms": Annotated[float, Meta(ge=EARLIEST_S * 1000, le=LATEST_S * 1000)],
     "iso8601": str,
 }
+_TIME_FACTORS = {"s": 1.0, "ms": 0.001}
 _UNKNOWN: dict[str, Callable[[float], bool]] = {
     "accuracy_m": lambda raw: raw <= 0,
     "speed_kmh": lambda raw: raw < 0,
@@ -85,15 +88,17 @@ class TypedReader:
         self._identity = profile.identity_template
         self._factors = tuple(_factor(profile, n) for n in ("accuracy_m", "speed_kmh"))
         self._clock = _clock(profile)
+        self.members = _members(profile, leaves) if is_flat else None
+        """For the one pass over a flat payload, where the profile is fit for it."""
 
     def bind(self, parts: Mapping[str, str]) -> Quick:
         """The reader of one topic, whose named parts are fit for an identity."""
-        is_model = self._clock is _seconds and self._factors == (1.0, 1.0)
-        if is_model and self._position is None and not self._where and not self._texts:
-            return _flat(self._decode, self._identity.fill(parts))
-        return lambda message: self._nested(message, parts)
+        by_type = functools.partial(self.by_type, parts)
+        if self.members is None or not flat.COMPILED:
+            return by_type
+        return flat.FlatReader(self.members, self._identity.fill(parts), by_type).read
 
-    def _nested(self, message: Message, parts: Mapping[str, str]) -> Fix | None:
+    def by_type(self, parts: Mapping[str, str], message: Message) -> Fix | None:
         item = _item(self._decode, message.payload)
         if item is None or any(get(item) not in allowed for get, allowed in self._where):
             return None
@@ -124,40 +129,6 @@ class TypedReader:
         return self._identity.fill({**parts, **words}) if all(map(values.is_name, words.values())) else ""
 
 
-def _flat(decode: _Decode, device: str) -> Quick:
-    """`_nested` for a flat payload in the units of the model, written out: each call less is a tenth."""
-
-    def read(message: Message) -> Fix | None:
-        payload = message.payload
-        try:
-            if payload.isascii() and len(payload) <= MAX_PAYLOAD_BYTES:
-                item = decode(payload)
-            else:
-                item = _item(decode, payload)
-                if item is None:
-                    return None
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        t_s, fix_t_s, lat_deg, lon_deg = message.t_s, item.time, item.lat_deg, item.lon_deg
-        if fix_t_s > t_s + MOST_AHEAD_S or lat_deg == lon_deg == 0.0:
-            return None
-        accuracy_m, speed_kmh, heading_deg = item.accuracy_m, item.speed_kmh, item.heading_deg
-        return Fix(
-            t_s,
-            fix_t_s,
-            device,
-            lat_deg,
-            lon_deg,
-            accuracy_m if accuracy_m is not None and accuracy_m > 0.0 else None,
-            speed_kmh if speed_kmh is not None and speed_kmh >= 0.0 else None,
-            heading_deg % 360.0 if heading_deg is not None and 0.0 <= heading_deg <= 360.0 else None,
-            item.ignition,
-            message.retain,
-        )
-
-    return read
-
-
 def _item(decode: _Decode, payload: bytes) -> Any:
     """The payload in its type, None when it does not fit."""
     if len(payload) > MAX_PAYLOAD_BYTES:
@@ -175,15 +146,37 @@ def _is_usable(fix_t_s: float, received_s: float, lat_deg: float, lon_deg: float
     return EARLIEST_S <= fix_t_s <= latest_s and not lat_deg == lon_deg == 0.0
 
 
+def _members(profile: MqttProfile, leaves: list[_Leaf]) -> flat.Members | None:
+    """What the one pass over a flat payload looks for, None for a profile that asks for more than it can."""
+    where = profile.match.where.values()
+    words = [[value.encode() for value in allowed if isinstance(value, str)] for allowed in where]
+    kinds = dict.fromkeys((*_NUMBERS[:2], "time", *_NUMBERS[2:], "ignition"))
+    kinds |= dict.fromkeys(f"where_{i}" for i in range(len(words)))
+    number = {name: kind for kind, name in enumerate(kinds)}
+    fit = all(leaf.name in number and leaf.path.isascii() for leaf in leaves)
+    fit = fit and all(map(_is_words, where)) and all(text.isascii() for texts in words for text in texts)
+    if not fit or profile.time is None or profile.time.unit == "iso8601" or len(words) > flat.WORDS_MAX:
+        return None
+    return flat.Members(
+        [leaf.path.encode() for leaf in leaves],
+        [number[leaf.name] for leaf in leaves],
+        words,
+        (_TIME_FACTORS[profile.time.unit], _factor(profile, "accuracy_m"), _factor(profile, "speed_kmh")),
+    )
+
+
 def typed(profile: MqttProfile) -> TypedReader | None:
     """The typed reader of a profile, None for one that asks for more than a type can say."""
     used = list(profile.match.where) + [p for f in profile.fields.values() for p in f.path]
     used += [profile.time.path] if profile.time else []
+    if profile.encoding != "json" or any("[" in path or path.startswith("/") for path in used):
+        return None
     plain = profile.gives == "fix" and not profile.items and not profile.parts and len(set(used)) == len(used)
     if (
         plain
         and profile.identity is not None
         and profile.identity.of is None
+        and len(profile.identity.forms) == 1
         and all(_is_plain(name, field) for name, field in profile.fields.items())
         and all(_is_words(allowed) or _is_flags(allowed) for allowed in profile.match.where.values())
     ):
@@ -192,7 +185,9 @@ def typed(profile: MqttProfile) -> TypedReader | None:
 
 
 def _is_plain(name: str, field: MemberField) -> bool:
-    if len(field.path) > 1 or field.values or field.range or field.default is not None:
+    if len(field.path) != 1 or field.values or field.range or field.default is not None:
+        return False
+    if field.piece is not None:
         return False
     if name in _NUMBERS:
         return all(name in _UNKNOWN and _UNKNOWN[name](raw) for raw in field.absent)
@@ -267,19 +262,12 @@ def _factor(profile: MqttProfile, name: str) -> float:
     return UNITS[name][field.unit] if field and field.unit else 1.0
 
 
-def _seconds(time: Any) -> float:
-    return float(time)
-
-
 def _clock(profile: MqttProfile) -> Callable[[Any], float] | None:
     """Reads Unix seconds, not a number where there is no time in it; None for firmware that sends none."""
     if profile.time is None:
         return None
-    return {"s": _seconds, "ms": _milliseconds, "iso8601": _iso8601}[profile.time.unit]
-
-
-def _milliseconds(time: Any) -> float:
-    return float(time) * 0.001
+    factor = _TIME_FACTORS.get(profile.time.unit)
+    return _iso8601 if factor is None else lambda time: float(time) * factor
 
 
 def _iso8601(time: Any) -> float:

@@ -16,6 +16,10 @@ MAX_ADV_BYTES = 1650
 MAX_TEXT = 128
 """Longest name that may become part of an identity, in characters."""
 
+MAX_PDUS = 64
+_BEFORE_ADV = 8
+"""Header and advertiser's address of a legacy advertising PDU, Bluetooth Core 5.4, Vol 6 Part B §2.3."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NO_NUMBER = re.compile(r"[-+]?(?:nan|inf|infinity)")
@@ -105,6 +109,16 @@ def adv_bytes(value: Scalar) -> bytes:
         return bytes.fromhex(value)
     except ValueError:
         raise RejectedError(Outcome.MALFORMED) from None
+
+
+def pdus(value: object) -> bytes:
+    """AD structures from a list of packets in hex, each with two bytes of header and six of address."""
+    if not isinstance(value, list) or len(value) > MAX_PDUS:
+        raise RejectedError(Outcome.MALFORMED)
+    packets = [adv_bytes(packet)[_BEFORE_ADV:] for packet in value]
+    if sum(map(len, packets)) > MAX_ADV_BYTES:
+        raise RejectedError(Outcome.OVERSIZED)
+    return b"".join(packets)
 
 
 def iso8601_s(value: Scalar) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,11 +12,13 @@ from gateway.counts import Counts
 from gateway.located import did_you_mean
 from gateway.model import Fix, Message, Sighting
 from gateway.profiles.assembler import Assembler
-from gateway.profiles.ble import BleIndex, BleReader
+from gateway.profiles.ble import BleIndex, BleReader, is_resolvable
+from gateway.profiles.decoded import Decoded
 from gateway.profiles.outcome import Outcome
 from gateway.profiles.parts import Part, PartReader
 from gateway.profiles.payload import MqttReader
-from gateway.profiles.schema import BleProfile, BleVector, MqttEarlier, MqttProfile, MqttVector
+from gateway.profiles.schema_ble import BleProfile, BleVector
+from gateway.profiles.schema_mqtt import MqttEarlier, MqttProfile, MqttVector
 
 RECEIVED_S = 1_700_000_000.0
 """Moment at which the messages of vectors count as received."""
@@ -53,17 +55,41 @@ def check_vectors(profile: BleProfile | MqttProfile) -> list[VectorResult]:
     return [VectorResult(profile.profile, i, problem) for i, problem in enumerate(problems, 1)]
 
 
+class _OneKey(NamedTuple):
+    """The key of a vector, for whatever address."""
+
+    key: bytes | None
+
+    def bind_key(self, address: str) -> bytes | None:  # noqa: ARG002
+        return self.key
+
+
 def _ble_problem(reader: BleReader, vector: BleVector) -> str:
+    keys = _OneKey(bytes.fromhex(vector.key) if vector.key else None)
+    address = vector.address or ""
     if vector.adv is not None:
-        claims = BleIndex([reader]).claims(bytes.fromhex(vector.adv))
-        results = [result for _, result in claims]
-    else:
+        claims = BleIndex([reader], keys).claims(bytes.fromhex(vector.adv), address)
+    elif vector.data is not None:
         company = reader.match.manufacturer if vector.company is None else vector.company
-        result = reader.read(company if isinstance(company, int) else None, bytes.fromhex(vector.data or ""))
-        results = [] if result is None else [result]
-    decoded = [r for r in results if isinstance(r, dict)]
-    outcome = next((r.value for r in results if isinstance(r, Outcome)), Outcome.NOT_MINE.value)
-    return _compare(vector.expect, decoded, Outcome.MATCHED.value if decoded else outcome)
+        number = company if isinstance(company, int) else None
+        claim = reader.read(number, bytes.fromhex(vector.data), address, keys)
+        claims = [] if claim is None else [claim]
+    else:
+        claim = reader.read(None, b"", address) if is_resolvable(address) else None
+        claims = [] if claim is None else [claim]
+    return _compare(
+        vector.expect, [_said(c) for c in claims if c.outcome is Outcome.MATCHED], _outcome(claims)
+    )
+
+
+def _said(decoded: Decoded) -> dict[str, Any]:
+    return {**decoded.values, "identity": decoded.identity}
+
+
+def _outcome(claims: Sequence[Decoded]) -> str:
+    """The one that counts: a match, else the first refusal."""
+    found = [claim.outcome for claim in claims] or [Outcome.NOT_MINE]
+    return (Outcome.MATCHED if Outcome.MATCHED in found else found[0]).value
 
 
 def _mqtt_problem(readers: Sequence[MqttReader | PartReader], vector: MqttVector) -> str:
@@ -90,8 +116,12 @@ def _observed(
     assembler: Assembler,
 ) -> list[Sighting | Fix] | None:
     """None when the topic is not of this profile."""
-    text = heard.payload
-    payload = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
+    if heard.bytes is not None:
+        payload = bytes.fromhex(heard.bytes)
+    elif isinstance(heard.payload, str):
+        payload = heard.payload.encode()
+    else:
+        payload = msgspec.json.encode(heard.payload)
     message = Message(t_s, heard.topic, payload, heard.retain)
     claims = [(reader, reader.parts(heard.topic.split("/"), None)) for reader in readers]
     mine = [(reader, parts) for reader, parts in claims if parts is not None]

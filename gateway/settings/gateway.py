@@ -57,6 +57,19 @@ def _no_max_age(_: Any) -> Any:
     raise ValueError(FILE_ONLY)
 
 
+def _adapter(text: str) -> str:
+    if text == "auto" or re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", text):
+        return text if text == "auto" else text.upper()
+    hint = "; which number an adapter gets may change at each start" if text.startswith("hci") else ""
+    raise ValueError(f"expected auto, or an adapter's address as `bluetoothctl list` shows it{hint}")
+
+
+def _each_once(adapters: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(adapters)) < len(adapters) or ("auto" in adapters and len(adapters) > 1):
+        raise ValueError("auto stands alone, and each address once: an adapter has one scan")
+    return adapters
+
+
 class Clock(Section):
     trust: Literal["kernel", "always"] = "kernel"
     """`kernel`: personal events wait until the kernel says that the clock is synchronised."""
@@ -105,9 +118,21 @@ class Broker(Section):
 
 
 class Ble(Section):
-    adapters: Annotated[tuple[Words, ...], AfterValidator(_some)] = ("auto",)
+    adapters: Annotated[
+        tuple[Annotated[Words, AfterValidator(_adapter)], ...],
+        AfterValidator(_some),
+        AfterValidator(_each_once),
+    ] = ("auto",)
+    """`auto`: the first adapter that is powered; else addresses of adapters."""
     receiver: Name | None = None
     """Id in the map of this machine's own radio; None: the gateway's id."""
+
+
+class Relay(Section):
+    via: str
+    """Name of the broker on which another gateway hears this machine's radio."""
+    addresses: tuple[Literal["public", "resolvable"], ...] = ("public", "resolvable")
+    """Addresses that are told even without an identity in the advertisement: they may be one."""
 
 
 class Purpose(Section):
@@ -141,8 +166,16 @@ class GatewaySettings(Section):
     gateway: Gateway
     brokers: dict[Name, Broker] = Field(default_factory=dict)
     ble: Ble | None = None
+    relay: Relay | None = None
+    """This machine hears for another gateway; without recipients and consent it does nothing else."""
+    identity_keys: Secret | None = None
+    """File of the keys behind `irk:` and `eid:` identities; None: these identify nobody here."""
     recipients: dict[Name, Recipient] = Field(default_factory=dict)
-    consent: Consent
+    consent: Consent | None = None
+
+    @property
+    def is_relay_only(self) -> bool:
+        return self.relay is not None and not self.recipients and self.consent is None
 
     @property
     def own_receiver(self) -> str | None:

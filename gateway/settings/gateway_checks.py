@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.credentials import CREDENTIAL
 from gateway.errors import Problem
 from gateway.located import did_you_mean
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.remains import Remains
-from gateway.settings.secrets import CREDENTIAL
 
 SPARE_ID = "unnamed"
 """Stands in for the gateway's own id where the file gives none that is usable."""
@@ -33,6 +33,7 @@ def gateway_problems(
         *_brokers(rest, settings, directory, profiles),
         *_recipients(rest, settings, zones),
         *_radio(rest, settings, receivers),
+        *_relay(rest, settings),
     ]
 
 
@@ -72,6 +73,18 @@ def _recipients(
                 if zone not in zones:
                     path = ("recipients", name, "purposes", term, "zones", i)
                     yield rest.problem(path, _unknown("zone", zone, zones))
+
+
+def _relay(rest: Remains[GatewaySettings], settings: GatewaySettings) -> Iterator[Problem]:
+    brokers = rest.names("brokers")
+    if settings.relay is not None and settings.relay.via not in brokers:
+        yield rest.problem(("relay", "via"), _unknown("broker", settings.relay.via, brokers))
+    if settings.relay is not None and settings.ble is None:
+        yield rest.problem(
+            ("relay",), "there is no radio to relay; say `ble: {adapters: [auto]}`", at_key=True
+        )
+    if settings.consent is None and not settings.is_relay_only:
+        yield rest.problem((), "missing key 'consent'")
 
 
 def _radio(

@@ -14,6 +14,7 @@ FORMS: Final = {
     "ibeacon": (f"{_UUID}:{_U16}:{_U16}", "ibeacon:<uuid>:<major>:<minor>"),
     "altbeacon": (f"[0-9a-f]{{4}}:{_UUID}:{_U16}:{_U16}", "altbeacon:<company>:<id1>:<id2>:<id3>"),
     "eddystone": ("[0-9a-f]{20}:[0-9a-f]{12}", "eddystone:<namespace>:<instance>"),
+    "tag": ("[a-z0-9-]{1,32}:[!-~]{1,64}", "tag:<maker>:<id>"),
     "eid": (_KEY, "eid:<key name>"),
     "irk": (_KEY, "irk:<key name>"),
     "mac": ("[0-9a-f]{2}(?::[0-9a-f]{2}){5}", "mac:<public address>"),

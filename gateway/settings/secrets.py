@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from gateway.credentials import CREDENTIAL, SecretUnusableError, locate
 from gateway.errors import ConfigError, Problem
-
-CREDENTIAL: Final = "credential:"
 
 
 class Secret(str):
@@ -19,16 +18,12 @@ class Secret(str):
 
     __slots__ = ()
 
-    def path(self, environ: Mapping[str, str]) -> Path:
-        """The file that holds it. ConfigError for a credential when `environ` names no directory of them."""
-        if not self.startswith(CREDENTIAL):
-            return Path(self)
-        directory = environ.get("CREDENTIALS_DIRECTORY")
-        if not directory:
-            name = self.removeprefix(CREDENTIAL)
-            text = f"{self}: systemd passed no credentials; the unit needs LoadCredential={name}"
-            raise ConfigError([Problem("gateway.yaml", 1, 1, "", text)])
-        return Path(directory, self.removeprefix(CREDENTIAL))
+    def path(self, environ: Mapping[str, str] | None = None) -> Path:
+        """The file that holds it. ConfigError for a credential when systemd passed none."""
+        try:
+            return locate(self, environ)
+        except SecretUnusableError as error:
+            raise ConfigError([Problem("gateway.yaml", 1, 1, "", str(error))]) from None
 
     def beside(self, directory: Path) -> Secret:
         """The same, a relative path counted from `directory`."""

@@ -12,27 +12,32 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Final
 
 from bleak import BleakScanner
 from bleak.args.bluez import BlueZScannerArgs
-from bleak.backends.bluezdbus.manager import get_global_bluez_manager
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
-from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
-from bleak.exc import BleakBluetoothNotAvailableReason as Unavailable
-from dbus_fast import AuthError, BusType, Message
-from dbus_fast.aio import MessageBus
+from bleak.exc import BleakDBusError
 
 from gateway.counts import Counts
 from gateway.links import Link, full_jitter
 from gateway.model import Sighting
 from gateway.sources import Clock, Hear
+from gateway.sources.bluez import (
+    STOP_S,
+    Bluetoothd,
+    bleaks_bus,
+    bluetoothd,
+    disconnect_bleak,
+    in_operators_words,
+    is_stuck,
+)
 
-_STOP_S: Final = 1.5
-"""A bluetoothd that hangs may hold up the end of the daemon this long."""
+_LOOK_S: Final = 1.0
+"""How often to see whether another scanner of this process has had bleak's connection closed."""
+_MOST_SCANS_BETWEEN_RESETS: Final = 64
 _REMEMBERED: Final = 4096
 """Devices whose last report is kept; addresses rotate for years, memory does not grow."""
 
@@ -72,11 +77,14 @@ def ad_structures(data: AdvertisementData) -> tuple[bytes, int]:
 
 
 class BleSource:
-    """Hears with one adapter (`hci0`; None: the first one powered) for the receiver of that name in the map.
+    """Hears with one adapter, known by its address (None: the first one powered), for one receiver.
 
     Counted in room `ble`: `heard`; `no_rssi` and `unchanged` (a report that is no advertisement); `oversized`
-    (AD structures left out of a sighting). `silence_s` without an advertisement: the scanner is rebuilt.
-    `answer_s` is how long bluetoothd may take to start a scan, `retry_*_s` bound the pauses after a failure.
+    (AD structures left out of a sighting); `resets` and `resets_failed`.
+
+    `silence_s` without an advertisement: the scanner is rebuilt; when that was in vain for the 2nd, 4th, 8th
+    and so on up to every 64th time, the adapter is switched off and on before it. `answer_s` is how long
+    bluetoothd may take to start a scan, `retry_*_s` bound the pauses after a failure.
     """
 
     def __init__(
@@ -94,19 +102,18 @@ class BleSource:
     ) -> None:
         self.link = Link(f"ble {adapter}" if adapter else "ble")
         self._receiver, self._hear, self._clock = receiver, hear, clock
+        self._address = adapter
         self._counts = counts if counts is not None else Counts()
         self._silence_s, self._answer_s = silence_s, answer_s
         self._silence = (
             f"nothing heard for {silence_s:g} s, scanning anew; if that stays, restart the machine"
         )
         self._retry_s = retry_base_s, retry_cap_s
-        # Without both, bluetoothd withholds repeated data and RSSI changes below 8 dB.
-        self._bluez: BlueZScannerArgs = {"filters": {"DuplicateData": True, "RSSI": -127}}
-        if adapter:
-            self._bluez["adapter"] = adapter
         self._latest: dict[str, tuple[object, object, int]] = {}
         self._heard_s = 0.0
         self._deaf = False
+        self._in_vain = 0
+        """Scans in a row that heard nothing or could not begin because something hangs."""
 
     async def run(self) -> None:
         """Hear until cancelled; whatever fails is said on `link` and tried again."""
@@ -119,19 +126,24 @@ class BleSource:
                 self.link.down(await self._scan())
                 pauses = full_jitter(*self._retry_s)
             except Exception as error:  # what bleak and dbus-fast raise is not a closed set
-                self.link.down(_in_operators_words(error))
+                self._in_vain += is_stuck(error)
+                self.link.down(in_operators_words(error))
             await asyncio.sleep(next(pauses))
 
     async def _scan(self) -> str:
         """One scanner from start to stop; returns why it has to be rebuilt."""
         self._latest.clear()
-        async with _watch_bluetoothd(self._answer_s) as lost:
-            scanner = BleakScanner(self._on_report, bluez=self._bluez)
+        async with bluetoothd(self._answer_s) as watched:
+            adapter = await watched.adapter(self._address)
+            if adapter is not None:
+                await self._reset_if_stuck(watched, adapter)
+                await watched.watch(adapter)
+            scanner = BleakScanner(self._on_report, bluez=_scanner_arguments(adapter))
             try:
                 async with asyncio.timeout(self._answer_s):
                     await scanner.start()
             except (BleakDBusError, TimeoutError, asyncio.CancelledError):
-                await _disconnect_bleak()
+                await disconnect_bleak()
                 raise
             try:
                 self._heard_s = time.monotonic()
@@ -139,19 +151,35 @@ class BleSource:
                     self.link.down(self._silence)
                 else:
                     self.link.up("scanning")
-                return await self._until_deaf(lost)
+                return await self._until_deaf(watched.lost)
             finally:
                 # It fails when bluetoothd is gone; bleak has let go of our callback before that.
                 with contextlib.suppress(Exception):
-                    async with asyncio.timeout(min(self._answer_s, _STOP_S)):
+                    async with asyncio.timeout(min(self._answer_s, STOP_S)):
                         await scanner.stop()
 
+    async def _reset_if_stuck(self, watched: Bluetoothd, adapter: str) -> None:
+        n = self._in_vain
+        if n < 2 or (n & (n - 1) and n % _MOST_SCANS_BETWEEN_RESETS):
+            return
+        self._in_vain += 1  # if the reset itself fails, the next waits its turn
+        await disconnect_bleak()
+        try:
+            await watched.power_cycle(adapter)
+            self._counts.count("ble", "resets")
+        except (BleakDBusError, TimeoutError):
+            self._counts.count("ble", "resets_failed")
+
     async def _until_deaf(self, lost: asyncio.Future[str]) -> str:
+        bus = await bleaks_bus()
         while (left_s := self._heard_s + self._silence_s - time.monotonic()) > 0:
-            await asyncio.wait({lost}, timeout=left_s)
+            await asyncio.wait({lost}, timeout=min(left_s, _LOOK_S))
             if lost.done():
                 return lost.result()
+            if bus is not None and not bus.connected:
+                return "the connection to bluetoothd broke; scanning anew"
         self._deaf = True
+        self._in_vain += 1
         return self._silence
 
     def _on_report(self, device: BLEDevice, data: AdvertisementData) -> None:
@@ -167,6 +195,7 @@ class BleSource:
             self._latest.clear()
         self._latest[path] = latest
         self._heard_s = time.monotonic()
+        self._in_vain = 0
         if self._deaf:
             self._deaf = False
             self.link.up("scanning")
@@ -189,84 +218,9 @@ def _unchanged(before: tuple[object, object, int] | None, now: tuple[object, obj
     return now[0] is before[0] and now[1] is before[1] and now[2] == before[2]
 
 
-@contextlib.asynccontextmanager
-async def _watch_bluetoothd(answer_s: float) -> AsyncIterator[asyncio.Future[str]]:
-    """A future that says how bluetoothd or the bus was lost: a scanner does not notice it."""
-    lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    def say(reason: str) -> None:
-        if not lost.done():
-            lost.set_result(reason)
-
-    def on_message(message: Message) -> None:
-        # A first owner (no old one) is the bluetoothd that our own call has just started.
-        if message.member == "NameOwnerChanged" and message.body[0] == "org.bluez" and message.body[1]:
-            say("bluetoothd stopped or restarted; scanning again when it answers")
-
-    bus = MessageBus(bus_type=BusType.SYSTEM)
-    bus.add_message_handler(on_message)
-    rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'"
-    dbus = "org.freedesktop.DBus"
-    match = Message(dbus, "/org/freedesktop/DBus", dbus, "AddMatch", signature="s", body=[rule])
-    async with asyncio.timeout(answer_s):
-        await bus.connect()
-    closed = asyncio.ensure_future(bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
-    closed.add_done_callback(lambda _: say("the system D-Bus went away; is dbus running?"))
-    try:
-        async with asyncio.timeout(answer_s):
-            await bus.call(match)
-        yield lost
-    finally:
-        bus.disconnect()
-        await asyncio.gather(closed, return_exceptions=True)
-
-
-async def _disconnect_bleak() -> None:
-    """Close bleak's connection: bluetoothd then ends a scan half begun, and bleak forgets stale adapters.
-
-    Without it a scan whose start was not answered in time is answered `InProgress` for ever.
-    """
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_STOP_S):
-            bus = (await get_global_bluez_manager())._bus
-            if bus is not None:
-                bus.disconnect()
-
-
-_NOT_ALLOWED: Final = "not allowed to use Bluetooth; add the daemon's user to the group bluetooth"
-_NOT_RUNNING: Final = "bluetoothd is not running; `systemctl enable --now bluetooth` would help"
-_POWERED_OFF: Final = "the adapter is off; `rfkill unblock bluetooth`, then `bluetoothctl power on`"
-_GONE: Final = "the adapter is gone; `bluetoothctl list` shows those that are there"
-
-_BY_DBUS_ERROR: Final = {
-    "org.freedesktop.DBus.Error.AccessDenied": _NOT_ALLOWED,
-    "org.bluez.Error.NotAuthorized": _NOT_ALLOWED,
-    "org.bluez.Error.NotPermitted": _NOT_ALLOWED,
-    "org.freedesktop.DBus.Error.ServiceUnknown": _NOT_RUNNING,
-    "org.freedesktop.DBus.Error.NameHasNoOwner": _NOT_RUNNING,
-    "org.freedesktop.DBus.Error.UnknownObject": _GONE,
-    "org.freedesktop.DBus.Error.UnknownMethod": _GONE,
-    "org.bluez.Error.NotReady": _POWERED_OFF,
-    "org.bluez.Error.InProgress": "the adapter is busy; if that stays, `systemctl restart bluetooth`",
-}
-_BY_REASON: Final = {
-    Unavailable.NO_BLUETOOTH: "no Bluetooth adapter; plug one in or enable the built-in one",
-    Unavailable.NO_BLE_CENTRAL_ROLE: "the adapter cannot scan for BLE; use another one",
-    Unavailable.POWERED_OFF: _POWERED_OFF,
-    Unavailable.DENIED_BY_SYSTEM: _NOT_ALLOWED,
-}
-
-
-def _in_operators_words(error: Exception) -> str:
-    match error:
-        case BleakBluetoothNotAvailableError() if error.reason in _BY_REASON:
-            return _BY_REASON[error.reason]
-        case BleakDBusError():
-            return _BY_DBUS_ERROR.get(error.dbus_error, f"bluetoothd answers {error.dbus_error}")
-        case BleakError():
-            return f"{error}; `bluetoothctl list` shows the adapters that are there"
-        case TimeoutError():
-            return "bluetoothd does not answer; if that stays, `systemctl restart bluetooth`"
-        case OSError() | EOFError() | AuthError():
-            return f"the system D-Bus cannot be reached ({type(error).__name__}); is dbus running?"
-    return f"cannot scan ({type(error).__name__})"
+def _scanner_arguments(adapter: str | None) -> BlueZScannerArgs:
+    # Without both filters bluetoothd withholds repeated data and RSSI changes below 8 dB.
+    arguments: BlueZScannerArgs = {"filters": {"DuplicateData": True, "RSSI": -127}}
+    if adapter is not None:
+        arguments["adapter"] = adapter
+    return arguments

@@ -4,76 +4,21 @@ from __future__ import annotations
 
 import gc
 import math
-import random
 import statistics
-from array import array
 from collections.abc import Callable, Sequence
 from time import process_time
 from typing import Any
 
+from gateway.core import Core
+from gateway.core.earth import DEGREE_M
 from gateway.core.form import core_form
-from gateway.core.geometry import DEGREE_M, shape_of
+from gateway.core.geometry import shape_of
 from gateway.core.index import FenceIndex
 from gateway.errors import GatewayError
-from gateway.model import Circle, Fence, Ring
+from gateway.model import Fence, Fix, SiteMap
+from gateway.sim.town import SHRINK, fixes, scene, town, traffic
 
-ROUNDS = 5
-LAT, LON = 50.9, 6.9
-SHRINK = math.cos(math.radians(LAT))
-SIDE_M = 100_000.0
-
-
-def scene(count: int, *, seed: int = 1, side_m: float = SIDE_M, polygonal: bool = False) -> list[Fence]:
-    """80 % star polygons of 6 to 60 corners, 1 in 10 with a hole, 20 % circles; radius log-normal with median
-    80 m and sigma 0.7; scattered over a square. `polygonal` draws the circles as 64-gons."""
-    rng = random.Random(seed)
-    return [_fence(rng, f"f{k}", side_m, polygonal) for k in range(count)]
-
-
-def _fence(rng: random.Random, name: str, side_m: float, polygonal: bool) -> Fence:
-    lat, lon = _place(rng, side_m)
-    radius_m = 80.0 * math.exp(rng.gauss(0.0, 0.7))
-    if rng.random() < 0.2:
-        if polygonal:
-            ring = _ring(lat, lon, [radius_m] * 64)
-            return Fence(name, "perimeter", name, polygons=((ring,),))
-        return Fence(name, "perimeter", name, circle=Circle(lat, lon, radius_m))
-    reach = [rng.uniform(0.5, 1.0) * radius_m for _ in range(rng.randint(6, 60))]
-    rings = [_ring(lat, lon, reach)]
-    if rng.random() < 0.1:
-        rings.append(_ring(lat, lon, [r * 0.4 for r in reach]))
-    return Fence(name, "perimeter", name, polygons=(tuple(rings),))
-
-
-def _ring(lat: float, lon: float, reach_m: Sequence[float]) -> Ring:
-    steps = [(2 * math.pi * k / len(reach_m), r / DEGREE_M) for k, r in enumerate(reach_m)]
-    return tuple((lat + r * math.sin(a), lon + r * math.cos(a) / SHRINK) for a, r in steps)
-
-
-def _place(rng: random.Random, side_m: float) -> tuple[float, float]:
-    wide = side_m / DEGREE_M
-    return LAT + rng.uniform(-0.5, 0.5) * wide, LON + rng.uniform(-0.5, 0.5) * wide / SHRINK
-
-
-def fixes(
-    count: int, fences: Sequence[Fence], *, seed: int = 2, side_m: float = SIDE_M
-) -> tuple[array[float], array[float]]:
-    """Shuffled positions, latitudes and longitudes: half anywhere, half of them within
-    150 m of a corner or middle of some fence if there are any."""
-    rng = random.Random(seed)
-    lats, lons = array("d"), array("d")
-    for _ in range(count):
-        lat, lon = _place(rng, side_m)
-        if fences and rng.random() < 0.5:
-            fence = rng.choice(fences)
-            lat, lon = (
-                (fence.circle.lat_deg, fence.circle.lon_deg) if fence.circle else fence.polygons[0][0][0]
-            )
-            lat += rng.uniform(-150, 150) / DEGREE_M
-            lon += rng.uniform(-150, 150) / DEGREE_M / SHRINK
-        lats.append(lat)
-        lons.append(lon)
-    return lats, lons
+ROUNDS, BATCH = 5, 256
 
 
 class PlainPython:
@@ -135,6 +80,16 @@ def bench(count: int, fix_count: int, say: Callable[[str], None]) -> None:
         say(line)
     build_s = least(lambda: index_of(fences))
     say(f"index: {index.nbytes / count:,.0f} bytes and {build_s / count * 1e6:.1f} µs a fence to build")
+    places = town(count)
+    cars = traffic(places, cars=max(fix_count // 100, 1), seconds=20)
+    step_s = least(lambda: step(places, cars))
+    say(f"vehicle step, from a fix to events, in batches of {BATCH}: {step_s / len(cars) * 1e6:.2f} µs a fix")
+
+
+def step(fences: Sequence[Fence], cars: Sequence[Fix]) -> None:
+    core = Core(SiteMap("town", fences=tuple(fences)))
+    for first in range(0, len(cars), BATCH):
+        core.observe(cars[first : first + BATCH])
 
 
 def index_of(fences: Sequence[Fence]) -> FenceIndex:

@@ -33,7 +33,9 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
     assembled = assembly.assemble(configuration, Keys(bytes(KEY_BYTES)))
     assembled.register.absorb(configuration.consent_records, complete=True)
     enrolment: Enrolment = NamedDevices(survey) if survey else assembled.register
-    identification = Identification(assembled.site, assembled.profiles, enrolment, assembled.counts)
+    identification = Identification(
+        assembled.site, assembled.profiles, enrolment, assembled.counts, assembled.identity_keys
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

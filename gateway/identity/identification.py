@@ -5,15 +5,21 @@ Of an unknown device only the receiver's last-heard time and a count remain (DES
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.counts import Counts
+from gateway.identity.garbage import Garbage
+from gateway.identity.recognition import Recognition, is_broadcast
 from gateway.model import Fix, Message, Observation, Reading, Sighting, SiteMap
 from gateway.profiles import Assembler, Part
+from gateway.profiles.ble import Heard
+from gateway.profiles.telemetry import TelemetryMemory
+from gateway.settings.identity_keys import IdentityKeys
 
 SWAPPED_WITHIN_DEG = 0.1
 """A fix this close to the fences, some 10 km, once latitude and longitude change places, has them swapped."""
 
+NO_KEYS: Final = IdentityKeys()
 Item = Sighting | Fix | Part
 
 
@@ -38,12 +44,26 @@ class Reader(Protocol):
     """What this room needs of the profiles."""
 
     def read(self, message: Message, counts: Counts) -> list[Item]: ...
-    def identities(self, sighting: Sighting, counts: Counts) -> tuple[str, ...]: ...
+    def heard(self, sighting: Sighting, counts: Counts) -> Heard: ...
 
 
 class Identification:
-    def __init__(self, site: SiteMap, profiles: Reader, enrolment: Enrolment, counts: Counts) -> None:
+    """Counted in room `identity`: of a sighting or fix with identities one of `enrolled`, `without_consent`,
+    `unknown`; `garbage_address` and `garbage_family` for identities that were not believed (see `Garbage`).
+    """
+
+    def __init__(
+        self,
+        site: SiteMap,
+        profiles: Reader,
+        enrolment: Enrolment,
+        counts: Counts,
+        keys: IdentityKeys = NO_KEYS,
+    ) -> None:
         self._profiles = profiles
+        self._recognition = Recognition(keys, counts)
+        self._garbage = Garbage()
+        self._telemetry = TelemetryMemory()
         self._enrolment = enrolment
         self._counts = counts
         self._assembler = Assembler(counts)
@@ -64,6 +84,7 @@ class Identification:
     def forget(self, subject: str) -> None:
         """Nothing of this subject is kept here, not even half a position."""
         self._assembler.forget(subject)
+        self._telemetry.forget(subject)
 
     def is_receiver(self, name: str) -> bool:
         return name in self._receivers
@@ -91,21 +112,60 @@ class Identification:
         return south <= fix.lon_deg <= north and west <= fix.lat_deg <= east
 
     def _reading(self, sighting: Sighting) -> Reading | None:
-        """The link is the fixed end: the receiver, or the placed beacon that an enrolled phone reports."""
-        placed = sighting.receiver in self._receivers
-        for identity in self._profiles.identities(sighting, self._counts):
-            if placed:
-                device, link = identity, sighting.receiver
-            elif identity in self._beacons:
-                device, link = sighting.receiver, self._beacons[identity]
+        """The surest identity that is enrolled, on its link."""
+        outcome = ""
+        heard = self._profiles.heard(sighting, self._counts)
+        for device, link, subject in self._claims(sighting, heard):
+            if subject is None:
+                outcome = outcome or "unknown"
+            elif self._enrolment.admits(subject, sighting.t_s):
+                self._counts.count("identity", "enrolled")
+                return self._read(sighting, heard, subject, device, link)
             else:
-                continue
-            subject = self._admitted(device, sighting.t_s)
-            if subject is not None:
-                return Reading(sighting.t_s, subject, device, link, sighting.rssi_dbm)
-        if not placed:
+                outcome = "without_consent"
+        if outcome:
+            self._counts.count("identity", outcome)
+        if heard.telemetry is not None:  # perhaps of a device that says who it is in another frame
+            self._telemetry.note(sighting.address, heard.telemetry, sighting.t_s)
+        if sighting.receiver not in self._receivers:
             self._counts.count("identity", "unknown_receiver")
         return None
+
+    def _read(self, sighting: Sighting, heard: Heard, subject: str, device: str, link: str) -> Reading:
+        """With how the device is, as it said now or lately in another frame from this address."""
+        t_s, address = sighting.t_s, sighting.address
+        if device == sighting.receiver:  # the address is that of the beacon which it reports
+            return Reading(t_s, subject, device, link, sighting.rssi_dbm)
+        self._telemetry.belongs(address, subject)
+        if heard.telemetry is not None:
+            self._telemetry.note(address, heard.telemetry, t_s)
+        known = self._telemetry.of(address, t_s)
+        return Reading(t_s, subject, device, link, sighting.rssi_dbm, known.battery_pct, known.moved)
+
+    def _claims(self, sighting: Sighting, heard: Heard) -> list[tuple[str, str, str | None]]:
+        """Device, link and subject by each identity that is believed, the surest first.
+
+        The link is the fixed end: the receiver, or the placed beacon that an enrolled phone reports.
+        """
+        identities = self._recognition.identities(sighting, heard)
+        if not identities:
+            return []
+        if sighting.receiver not in self._receivers:
+            device = sighting.receiver
+            links = [self._beacons[identity] for identity in identities if identity in self._beacons]
+            return [(device, link, self._enrolment.subject_of(device)) for link in links]
+        claims = [
+            (identity, sighting.receiver, self._enrolment.subject_of(identity)) for identity in identities
+        ]
+        broadcast = [
+            (identity, subject is not None or identity in self._beacons)
+            for identity, _, subject in claims
+            if is_broadcast(identity)
+        ]
+        if broadcast and (wrong := self._garbage.disbelieved(sighting.address, broadcast, sighting.t_s)):
+            self._counts.count("identity", next(iter(wrong.values())))
+            return [claim for claim in claims if claim[0] not in wrong]
+        return claims
 
     def _admitted(self, device: str, t_s: float) -> str | None:
         subject = self._enrolment.subject_of(device)

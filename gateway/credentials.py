@@ -1,0 +1,70 @@
+"""Where a secret lies, and whether only its owner can read it: one rule for every secret of this program."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import GatewayError
+
+CREDENTIAL: Final = "credential:"
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+class SecretUnusableError(GatewayError):
+    """A secret is not there, or others can read it. The message names the file, never what is in it."""
+
+
+def locate(secret: str, environ: Mapping[str, str] | None = None) -> Path:
+    """The file that holds `credential:NAME` of the service's systemd unit, or `secret` as a path.
+
+    SecretUnusableError for a credential when systemd passed none (systemd.exec(5), CREDENTIALS_DIRECTORY).
+    """
+    if not secret.startswith(CREDENTIAL):
+        return Path(secret)
+    name = secret.removeprefix(CREDENTIAL)
+    directory = _directory(environ)
+    if directory is None:
+        text = f"{secret}: systemd passed no credentials; the unit needs LoadCredential={name}"
+        raise SecretUnusableError(text)
+    return directory / name
+
+
+def guarded(secret: str, environ: Mapping[str, str] | None = None) -> Path:
+    """As `locate`, of an ordinary file that only its owner, root or this user, may read.
+
+    Credentials are guarded by systemd itself. SecretUnusableError says what would help.
+    """
+    path = locate(secret, environ)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SecretUnusableError(f"cannot read {path}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise SecretUnusableError(f"{path} is not an ordinary file")
+    if path.parent == _directory(environ):
+        return path
+    if status.st_mode & _OTHERS:
+        raise SecretUnusableError(
+            f"{path} is open to others (mode {status.st_mode & 0o777:04o}); chmod 0600 it"
+        )
+    if status.st_uid not in (0, os.geteuid()):
+        raise SecretUnusableError(f"{path} belongs to another user; chown it to root or to the gateway's")
+    return path
+
+
+def read(secret: str, environ: Mapping[str, str] | None = None) -> bytes:
+    """What `guarded` finds. SecretUnusableError where it cannot be read."""
+    path = guarded(secret, environ)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SecretUnusableError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _directory(environ: Mapping[str, str] | None) -> Path | None:
+    name = (os.environ if environ is None else environ).get("CREDENTIALS_DIRECTORY")
+    return Path(name) if name else None

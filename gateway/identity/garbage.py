@@ -1,0 +1,101 @@
+"""What cannot be one device: an address with a new identity every minute, a UUID used to carry readings.
+
+Hydrometers and thermometers put what they measure into major and minor of an iBeacon. Taken for identities,
+each reading would be a device of its own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final, Literal
+
+WINDOW_S: Final = 600.0
+MOST_OF_ADDRESS: Final = 10
+"""Identities that one address may show within the window."""
+MOST_OF_FAMILY: Final = 50
+"""Major and minor that one UUID may show within the window from senders that change them."""
+CHANGING: Final = 3
+"""Identities of one UUID from one address above which it is changing them; a tag with slots has fewer."""
+ADDRESSES: Final = 4096
+FAMILIES: Final = 512
+BROADCAST: Final = ("ibeacon", "altbeacon", "eddystone", "tag")
+"""Kinds of identity that anybody can send: no key stands behind them."""
+
+
+class _Recent:
+    """The newest names, one more than are believed."""
+
+    __slots__ = ("_most", "_names")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._names: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def note(self, name: str, t_s: float) -> None:
+        self._names[name] = t_s
+        self._names.move_to_end(name)
+        if len(self._names) > self._most + 1:
+            self._names.popitem(last=False)
+
+    def of_family(self, family: str, t_s: float) -> int:
+        """Names of one family that were noted within the window."""
+        since_s = t_s - WINDOW_S
+        return sum(at_s >= since_s and name.startswith(family) for name, at_s in self._names.items())
+
+    def is_crowded(self, t_s: float) -> bool:
+        """Whether more names than believed were noted within the window."""
+        return len(self._names) > self._most and next(iter(self._names.values())) >= t_s - WINDOW_S
+
+
+class Garbage:
+    """Watches which identities come from where, in bounded memory: the address silent for longest goes."""
+
+    def __init__(self) -> None:
+        self._addresses: OrderedDict[str, _Recent] = OrderedDict()
+        self._families: OrderedDict[str, _Recent] = OrderedDict()
+
+    def disbelieved(
+        self, address: str, identities: Iterable[tuple[str, bool]], t_s: float
+    ) -> dict[str, Literal["garbage_address", "garbage_family"]]:
+        """Those of the broadcast identities that are not believed, and why.
+
+        With each identity comes whether it is one of ours: a fleet of enrolled tags, each with an address of
+        its own, is no garbage however large it is. `address` is empty where a receiver did not say.
+        """
+        found: dict[str, Literal["garbage_address", "garbage_family"]] = {}
+        shown = _entry(self._addresses, address, MOST_OF_ADDRESS, ADDRESSES) if address else None
+        for identity, is_ours in identities:
+            is_changing = False
+            if shown is not None:
+                shown.note(identity, t_s)
+                if len(shown) > CHANGING:
+                    is_changing = shown.of_family(_family(identity), t_s) > CHANGING
+            if is_changing or not (is_ours or identity.startswith("tag:")):
+                family = _family(identity)
+                members = _entry(self._families, family, MOST_OF_FAMILY, FAMILIES)
+                members.note(identity, t_s)
+                if members.is_crowded(t_s):
+                    found[identity] = "garbage_family"
+            if shown is not None and shown.is_crowded(t_s):
+                found[identity] = "garbage_address"
+        return found
+
+
+def _family(identity: str) -> str:
+    """`ibeacon:<uuid>:` of an iBeacon; an AltBeacon without its last two parts, a namespace, a maker."""
+    return identity.rsplit(":", 1 if identity.startswith(("eddystone:", "tag:")) else 2)[0] + ":"
+
+
+def _entry(entries: OrderedDict[str, _Recent], name: str, most: int, room: int) -> _Recent:
+    found = entries.get(name)
+    if found is None:
+        found = entries[name] = _Recent(most)
+        if len(entries) > room:
+            entries.popitem(last=False)
+    else:
+        entries.move_to_end(name)
+    return found
