@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from gateway.core import Core, crowd
 from gateway.core.clones import apart_m, is_cloned, reach_m
+from gateway.core.health import Health
 from gateway.core.listening import Ears, decay
-from gateway.core.propagation import OUTSIDE
+from gateway.core.propagation import OUTSIDE, radio_map
 from gateway.model import Anchor, Calibration, LinkModel, Presence, Reading, SiteMap, Spot
 
 LINKS = ("pi-milk", "pi-eggs", "pi-bread", "pi-wine")
@@ -112,9 +113,8 @@ def test_state_of_a_device_fits() -> None:
     zones = tuple(replace(shop().zones[2], id=f"z{k}", part_of=None) for k in range(16))
     learned = Calibration(links, tuple(Spot(zone.id, spot) for zone in zones for _ in range(3)))
     site = SiteMap("s", zones=zones, receivers=tuple(Anchor(r, "ground") for r in links), calibration=learned)
-    core = Core(site)
-    core.observe_one(Reading(T0, "anna", "tag", "r0", -60.0))
-    assert core._radio._crowd.nbytes <= 384
+    devices = crowd.Crowd(site, radio_map(site), Health(links), 0.8, lambda _: None)
+    assert 0 < devices.nbytes <= 384
 
 
 @pytest.mark.parametrize("x", [0.0, -1e-9, -0.1, -1.0, -7.3, -39.99])
