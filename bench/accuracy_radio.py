@@ -113,9 +113,8 @@ def run(measure: Path, case: Case, *, calibrated: bool) -> tuple[dict[str, Any],
         if case.silenced:
             silence_halfway(folder / "test.jsonl")
         if calibrated:
-            calibrate.calibrate(
-                folder / "train.jsonl", folder / "config", None, write=True, say=lambda _: None
-            )
+            wanted_walk = calibrate.Wanted(folder / "config", None, True)
+            calibrate.from_recording(folder / "train.jsonl", wanted_walk, lambda _: None)
         events = folder / "presence.jsonl"
         wanted = replay.Wanted(
             stage="presence",

@@ -215,20 +215,43 @@ def replay(recording: Path, directory: Path | None, **options: Any) -> None:
 
 
 @main.command("calibrate")
-@click.option("--recording", type=ReadableFile, required=True, help="A walk, with labels.")
+@click.option(
+    "--recording", type=ReadableFile, help="A walk with labels; without: you are guided through one."
+)
 @click.option("--config", "directory", type=Directory, required=True, help="Directory of the map.")
 @click.option("--device-class", type=click.Choice(["phone", "store_tag"]), help="Instead of the map's.")
+@click.option("--device", metavar="ID", help="Identity of the device you carry; without: the loudest.")
+@click.option(
+    "--stand",
+    "stand_s",
+    type=click.FloatRange(1),
+    default=60.0,
+    show_default=True,
+    help="Seconds to stand in each zone.",
+)
+@click.option("--follow", type=ReadableFile, help="Hear by a recording that is being written.")
 @click.option("--write", is_flag=True, help="Write calibration.yaml beside the map.")
 @_problems_exit(EXIT_PROBLEMS)
-def calibrate_verb(recording: Path, directory: Path, device_class: str | None, write: bool) -> None:
-    """Learn from a labelled recording what each zone sounds like, and say how well zones are told apart.
+def calibrate_verb(
+    recording: Path | None,
+    directory: Path,
+    device_class: str | None,
+    write: bool,
+    **wishes: Any,
+) -> None:
+    """Learn what each zone sounds like, and say how well zones are told apart.
 
-    Recordings only, there is no guided walk yet: label one of somebody who stands a minute in each zone.
-    Example: gateway calibrate --recording walk.jsonl --config /etc/gateway --write
+    Without --recording you are guided: stand a minute in each zone that you are named. Hears by the brokers
+    and adapters of gateway.yaml, as `run` does. Example: gateway calibrate --config /etc/gateway --write
     """
     from gateway.verbs import calibrate as session
+    from gateway.verbs.guide import Wishes
 
-    session.calibrate(recording, directory, device_class, write=write, say=click.echo)
+    wanted = session.Wanted(directory, device_class, write)
+    if recording is not None:
+        session.from_recording(recording, wanted, click.echo)
+    else:
+        session.guided(wanted, Wishes(**wishes), click.echo)
 
 
 @main.command()
@@ -269,15 +292,39 @@ def _scene(verb: Callable[..., None]) -> Callable[..., None]:
 
 @simulate.command("store")
 @_scene
+@click.option("--walk", type=NewFile, help="Write the calibration walk of the same store as well.")
+@click.option(
+    "--stand",
+    "stand_s",
+    type=click.FloatRange(1),
+    default=60.0,
+    show_default=True,
+    help="Seconds that the walk stands in each zone.",
+)
+@click.option(
+    "--foreign", type=click.IntRange(0), default=8, show_default=True, help="Phones that nobody enrolled."
+)
+@click.option("--outside", type=click.IntRange(0), default=0, help="People who walk past beside the store.")
+@click.option(
+    "--drift",
+    "drift_db",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Spread in dB of the receivers' levels since the walk.",
+)
+@click.option("--dead", multiple=True, metavar="RECEIVER", help="Hears nothing in the second half.")
+@click.option("--will", is_flag=True, help="Dead receivers say so, by their last will.")
 @_problems_exit(EXIT_PROBLEMS)
-def simulate_store(directory: Path, out: Path, seed: int, minutes: float) -> None:
-    """Shoppers between the shelves, with labels that say where they stand.
+def simulate_store(directory: Path, out: Path, **options: Any) -> None:
+    """Shoppers between the shelves, with labels that say where they stand, and what goes wrong in a store.
 
-    Example: gateway simulate store --config config/store --out monday.jsonl.gz
+    Example: gateway simulate store --config config/store --out monday.jsonl.gz --walk walk.jsonl.gz
     """
+    from gateway.sim.store import Trouble
     from gateway.verbs import simulate as session
 
-    session.write("store", directory, out, seed=seed, duration_s=minutes * 60)
+    trouble = Trouble(*(options.pop(name) for name in ("outside", "drift_db", "dead", "will")))
+    session.write_store(directory, out, trouble=trouble, **options)
 
 
 @simulate.command("demo")

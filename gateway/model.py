@@ -148,6 +148,8 @@ class Zone(Struct, frozen=True):
     """Thresholds of `dwelled`, rising."""
     leave_after_s: float = 20.0
     part_of: str | None = None
+    outside_after_s: float | None = None
+    """A device that is heard to be outside leaves after so long; None: as in silence."""
 
 
 class Anchor(Struct, frozen=True):
@@ -184,6 +186,8 @@ class Calibration(Struct, frozen=True):
     spots: tuple[Spot, ...]
     outside_evidence: float = 0.0
     """Per step in favour of places outside that were predicted and not walked."""
+    interval_s: float = 0.0
+    """Advertising interval of the device that walked, as seen; 0: not known."""
     map_digest: str = ""
     """`map_digest` of the map that was walked (gateway.settings.calibration)."""
 

@@ -1,4 +1,5 @@
-"""Arrivals are told from drive-bys as well as the stored baseline says (bench/accuracy), and no worse.
+"""Arrivals are told from drive-bys, and zones from one another, as well as the stored baselines say
+(bench/accuracy), and no worse.
 
 With the measuring data, other people's drives and scorer as well.
 """
@@ -29,7 +30,7 @@ def baseline(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_no_figure_is_worse_than_the_baseline(baseline: Any) -> None:
-    stored = json.loads(baseline.BASELINE.read_text())
+    stored = json.loads(baseline.ARRIVALS.read_text())
     figures = {name: baseline.measure(name) for name in baseline.CASES}
     assert baseline.regressions(figures, stored) == []
     for case in figures.values():
@@ -46,13 +47,54 @@ WORSE = [
 
 @pytest.mark.parametrize(("figure", "by"), WORSE)
 def test_a_worse_figure_is_named_and_a_better_one_is_not(baseline: Any, figure: str, by: float) -> None:
-    stored = json.loads(baseline.BASELINE.read_text())
+    stored = json.loads(baseline.ARRIVALS.read_text())
     case = "1 s, sigma 5 m"
     figures = copy.deepcopy(stored)
     figures[case][figure] += by
     assert [line.split(" ")[5] for line in baseline.regressions(figures, stored)] == [figure]
     figures[case][figure] -= 2 * by
     assert baseline.regressions(figures, stored) == []
+
+
+@pytest.fixture
+def zones(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("bench.accuracy.zones")
+
+
+@pytest.mark.timeout(300)
+def test_no_figure_of_radio_zones_is_worse_than_the_baseline(baseline: Any, zones: Any) -> None:
+    stored = json.loads(baseline.ZONES.read_text())
+    played = {name: zones.play(case) for name, case in zones.CASES.items()}
+    figures = {name: zones.score(one) for name, one in played.items()}
+    assert baseline.regressions(figures, stored) == []
+    print(*zones.reliability([pair for one in played.values() for pair in one.judged]), sep="\n")
+    assert figures["calibrated"]["accuracy_pct"] > figures["from the map alone"]["accuracy_pct"] + 10
+
+
+def test_the_radio_score_counts_what_it_says(zones: Any) -> None:
+    """Ten seconds in `a`, of which two are said to be in `b`; four outside, of which one is said to be in `a`."""
+    seconds = [zones.Second("d", float(t), "a", "b" if t in (4, 5) else "a") for t in range(10)]
+    seconds += [zones.Second("d", float(t), "-", "a" if t == 10 else None) for t in range(10, 14)]
+    figures = zones.score(zones.Played(seconds, [(0.75, True), (0.75, False)]))
+    assert figures == {
+        "accuracy_pct": 80.0,
+        "false_per_h": round(3600 / 14, 1),
+        "apart_pct": 25.0,
+        "false_presence_pct": 25.0,
+    }
+
+
+def test_the_report_has_a_picture_of_every_case(
+    zones: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = importlib.import_module("bench.accuracy.report")
+    monkeypatch.setattr(report, "CASES", {"one": zones.CASES["calibrated"]})
+    monkeypatch.setattr(report, "play", lambda case: zones.play(case, minutes=2.0))
+    report.write(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"zones.md", "confusion-1.svg", "timeline-1.svg"}
+    assert "| accuracy_pct |" in (tmp_path / "zones.md").read_text()
+    assert "</svg>" in (tmp_path / "timeline-1.svg").read_text()
 
 
 # --- measuring data ---

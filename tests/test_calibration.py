@@ -33,7 +33,8 @@ def walk(
 
 def test_samples_are_what_the_filter_hears_once_a_second() -> None:
     taken = samples(walk("milk", seconds=5), LINKS)
-    assert taken == [Sample("tag", "milk", (-60.0, -72.0, -84.0, -96.0))] * 5
+    assert [(s.zone, s.rssi_dbm) for s in taken] == [("milk", (-60.0, -72.0, -84.0, -96.0))] * 5
+    assert taken[-1].interval_s < taken[0].interval_s < 1.0, "adverts come twice a second"
 
 
 SILENT_TABLE: list[tuple[str, list[Reading | Label], list[str]]] = [

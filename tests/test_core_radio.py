@@ -36,7 +36,7 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
             "13 left dairy (move)",
             "13 left eggs (move)",
             "13 entered bread",
-            "23 dwelled bread",
+            "22 dwelled bread",
             "37.75 left bread (silence)",
         ],
     ),
@@ -47,8 +47,8 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
             "1 entered dairy",
             "1 entered milk",
             "11 dwelled milk",
-            "12 left milk (move)",
-            "12 entered eggs",
+            "13 left milk (move)",
+            "13 entered eggs",
             "22 dwelled eggs",
             "31 dwelled dairy",
             "37.75 left dairy (silence)",
@@ -186,6 +186,39 @@ def test_links_that_are_not_in_the_map_are_counted_and_those_without_a_place_ign
     assert core.rejected == {"unknown_link": 1}
     assert core.receiver_alive("pi-nowhere", True, T0) == []
     assert core.rejected == {"unknown_link": 2}
+
+
+CLONES = [
+    # dBm at one end of the shop, dBm at the other 24 m away: a copy?
+    ("below both at once", -58.0, -60.0, True),
+    ("loud in the middle", -76.0, -76.0, False),
+    ("below one, and heard faintly at the other", -58.0, -88.0, False),
+    ("a loud phone: strong at one, fair at the other", -50.0, -74.0, False),
+]
+
+
+@pytest.mark.parametrize(("near", "far", "cloned"), [c[1:] for c in CLONES], ids=[c[0] for c in CLONES])
+def test_a_tag_cannot_be_at_two_ends_at_once(near: float, far: float, cloned: bool) -> None:
+    times = [T0 + 0.25 + i / 2 for i in range(40)]
+    links = (("pi-milk", near), ("pi-wine", far))
+    core = Core(shop(dwell=[5]))
+    events = core.observe([Reading(t, "anna", "tag", link, dbm) for t in times for link, dbm in links])
+    assert core.rejected == ({"cloned": 1} if cloned else {})
+    flagged = [e for e in events if e.change == "entered" and e.evidence.get("implausible")]
+    assert bool(flagged) == (cloned and any(e.change == "entered" for e in events))
+
+
+def test_what_a_copied_tag_claims_is_marked_and_worth_less() -> None:
+    honest = play(shop(), standing("milk", 0, 20))
+    both = sorted(
+        standing("milk", 0, 20, deaf="wine") + [Reading(r.t_s, r.subject, r.device, "pi-wine", -66.0) for r in standing("milk", 0, 20)],
+        key=lambda r: r.t_s,
+    )  # fmt: skip
+    copied = play(shop(), both)
+    claims = [e for e in copied if e.change == "entered"]
+    assert claims
+    assert all(e.evidence["implausible"] is True for e in claims)
+    assert claims[0].confidence < honest[0].confidence
 
 
 def test_a_slow_advertiser_is_still_heard_between_its_adverts() -> None:

@@ -7,9 +7,11 @@ from core_words import T0, play, shop, standing, told
 from msgspec.structs import replace
 
 from gateway.core import Core
-from gateway.core.belief import OFFSET_SD_MIN_DB, BeliefFilter, Offset, confidence
+from gateway.core.belief import OFFSET_SD_MIN_DB, Beliefs
 from gateway.core.cells import cells, moves, unzoned
+from gateway.core.listening import Ears
 from gateway.core.propagation import OUTSIDE, radio_map
+from gateway.core.trust import confidence
 from gateway.model import Anchor, Calibration, LinkModel, Reading, SiteMap, Spot, Zone
 
 LINKS = ("pi-milk", "pi-eggs", "pi-bread", "pi-wine")
@@ -55,29 +57,62 @@ def test_a_phone_may_be_louder_than_the_one_that_calibrated(
 
 
 def test_an_offset_is_learned_and_stays() -> None:
-    site = learned("milk", "eggs", "bread", "wine")
-    model = BeliefFilter(radio_map(site), "phone")
-    offset, belief = Offset(), model.unknowing()
-    quiet = [(i, -75.0 - 12 * abs(2 - i)) for i in range(4)]
-    for _ in range(200):
-        belief = model.step(belief, offset, quiet, 1.0, frozenset())
-    assert offset.db == pytest.approx(-15.0, abs=1.0)
-    assert offset.variance_db2 == OFFSET_SD_MIN_DB**2
-    assert sum(belief) == pytest.approx(1.0)
+    model, ears = Beliefs(radio_map(learned("milk", "eggs", "bread", "wine")), "phone"), Ears(4)
+    model.clear(0, T0)
+    ears.clear(0, T0)
+    for second in range(200):
+        for i in range(4):
+            ears.hear(0, i, -75.0 - 12 * abs(2 - i), T0 + second + 0.5)
+        assert model.step(0, ears, T0 + second + 1.0) == 4
+    offset_db, variance_db2 = model.offset(0)
+    assert offset_db == pytest.approx(-15.0, abs=1.0)
+    assert variance_db2 == OFFSET_SD_MIN_DB**2
+    assert sum(model.by_zone(0)) == pytest.approx(1.0)
 
 
 def test_a_store_tag_has_no_offset() -> None:
-    model = BeliefFilter(radio_map(learned("milk", "eggs")), "store_tag")
-    offset = Offset()
-    model.step(model.unknowing(), offset, [(0, -80.0)], 1.0, frozenset())
-    assert offset == Offset(0.0, 0.0)
+    model, ears = Beliefs(radio_map(learned("milk", "eggs")), "store_tag"), Ears(4)
+    model.clear(0, T0)
+    ears.clear(0, T0)
+    ears.hear(0, 0, -80.0, T0)
+    model.step(0, ears, T0 + 1.0)
+    assert model.offset(0) == (0.0, 0.0)
 
 
 def test_beliefs_by_spot_and_by_zone_agree() -> None:
-    model = BeliefFilter(radio_map(shop()), "phone")
+    model = Beliefs(radio_map(shop()), "phone")
+    model.clear(0, T0)
+    assert model.by_zone(0) == pytest.approx([0.2] * 5)
     odds = [0.4, 0.3, 0.2, 0.05, 0.05]
-    assert model.by_zone(model.spread(odds)) == pytest.approx(odds)
-    assert sum(model.unknowing()) == pytest.approx(1.0)
+    model.spread(0, odds)
+    assert model.by_zone(0) == pytest.approx(odds)
+    assert model.top == 0
+    assert (model.p, model.next_p) == pytest.approx((0.4, 0.3))
+
+
+@pytest.mark.parametrize(("interval_s", "worth"), [(0.25, 1.0), (1.0, 0.25), (0.1, 2.0), (8.0, 0.25)])
+def test_silence_counts_by_how_often_the_device_advertises(interval_s: float, worth: float) -> None:
+    """The walk advertised four times a second; a phone that does so once gives a fourth of the chances."""
+    site = learned("milk", "eggs")
+    assert site.calibration is not None
+    walked = replace(site.calibration, interval_s=0.25)
+    beliefs = []
+    for factor, calibration in ((1.0, walked), (worth, site.calibration)):
+        spots = tuple(
+            replace(s, links=tuple(replace(m, p_hear=1 - (1 - m.p_hear) ** factor) for m in s.links))
+            for s in calibration.spots
+        )
+        if factor == 1.0:
+            spots = calibration.spots
+        model = Beliefs(radio_map(replace(site, calibration=replace(calibration, spots=spots))), "store_tag")
+        ears = Ears(4)
+        model.clear(0, T0)
+        ears.clear(0, T0)
+        for k in range(400):
+            ears.hear(0, 0, -66.0, T0 + k * interval_s)
+        model.step(0, ears, T0 + 399 * interval_s + 0.01)
+        beliefs.append(model.by_zone(0)[:2])
+    assert beliefs[0][0] / beliefs[0][1] == pytest.approx(beliefs[1][0] / beliefs[1][1], rel=0.02)
 
 
 @pytest.mark.parametrize("leave_after_s", [5.0, 20.0])
@@ -96,6 +131,7 @@ def test_confidence_claims_less_than_the_posterior_at_the_top(
     p: float, at_least: float, at_most: float
 ) -> None:
     assert at_least <= confidence(p) <= at_most
+    assert confidence(p, calibrated=False) <= confidence(p)
 
 
 def test_confidence_rises_with_the_posterior() -> None:
@@ -131,7 +167,10 @@ def test_receivers_without_a_zone_are_places_outside() -> None:
     site = replace(shop(), receivers=(*shop().receivers, Anchor("pi-store", "ground", (40.0, 0.0, 2.4))))
     known, gap_m = cells(site)
     assert [a.id for a in unzoned(site.receivers, known, gap_m)] == ["pi-store"]
-    assert sum(spot.zone == OUTSIDE for spot in radio_map(site).spots) == 2
+    outside = [spot for spot in radio_map(site).spots if spot.zone == OUTSIDE]
+    assert len(outside) == 4 + 1, "the four quarters of the ground around it, and far outside"
+    strongest = [max(range(5), key=lambda r: spot.links[r].mu_dbm) for spot in outside[:4]]
+    assert strongest == [4] * 4
 
 
 def test_who_moves_on_goes_to_a_neighbour_first() -> None:

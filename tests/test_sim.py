@@ -170,7 +170,7 @@ def test_path_loss(x_m: float, facing: float, loss_db: float) -> None:
 
 def stand_still(air_: Air, x_m: float = 5.0, for_s: float = 2000.0) -> list[int]:
     phone = Phone("c0:00:00:00:00:01", b"", 1.0, [Step(0.0, x_m, 0.0), Step(for_s, x_m, 0.0)])
-    return [heard.rssi_dbm for heard in air.heard(Random(1), phone, [RECEIVER], air_)]
+    return [heard.rssi_dbm for heard in air.heard(Random(1), phone, air.Site([RECEIVER]), air_)]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_shadowing_belongs_to_a_place_and_is_forgotten_with_distance() -> None:
     shadowed = msgspec.structs.replace(STILL, shadowing_sd_db=6.0, exponent=0.0)
     assert statistics.pstdev(stand_still(shadowed)) == 0
     far = Phone("", b"", 0.5, [Step(0.0, 0.0, 0.0), Step(2000.0, 2000.0, 0.0)])
-    level = [heard.rssi_dbm for heard in air.heard(Random(1), far, [RECEIVER], shadowed)]
+    level = [heard.rssi_dbm for heard in air.heard(Random(1), far, air.Site([RECEIVER]), shadowed)]
     assert statistics.pstdev(level) == pytest.approx(6.0, rel=0.15)
     near, away = ([b - a for a, b in zip(level, level[n:], strict=False)] for n in (1, 20))
     assert statistics.pstdev(near) < 0.6 * statistics.pstdev(away)
@@ -434,3 +434,56 @@ async def test_the_subscriber_takes_each_event_once_finds_gaps_and_acknowledges(
     assert subscriber.unreadable == 1
     assert acks[-1] == {"generation": "g1", "through": 2, "also": [[4, 4]]}
     assert subscriber.acknowledged == {"platform": 3}
+
+
+def played(**options: Any) -> list[Entry]:
+    return list(
+        store.simulate(SITE, start_s=T0, duration_s=240, seed=4, foreign=0, trouble=store.Trouble(**options))
+    )
+
+
+def readings_of(entries: list[Entry], receiver: str) -> list[Sighting]:
+    return [s for s in sightings(entries) if s.receiver == receiver]
+
+
+def test_a_dead_receiver_is_silent_in_the_second_half_and_may_say_so() -> None:
+    dead = SITE.receivers[0].id
+    for will in (False, True):
+        entries = played(dead=(dead,), will=will)
+        assert readings_of(entries, dead)
+        assert all(s.t_s <= T0 + 122 for s in readings_of(entries, dead))
+        wills = [e for e in entries if isinstance(e, ReceiverState)]
+        assert wills == ([ReceiverState(T0 + 120, dead, False)] if will else [])
+    with pytest.raises(ValueError, match="no receiver 'pi-nowhere' with a place"):
+        played(dead=("pi-nowhere",))
+
+
+def test_drift_makes_each_receiver_louder_or_softer_and_nothing_else() -> None:
+    before, after = sightings(played()), sightings(played(drift_db=6.0))
+    level = [
+        statistics.mean(s.rssi_dbm for s in heard if s.receiver == SITE.receivers[1].id)
+        for heard in (before, after)
+    ]
+    assert abs(level[0] - level[1]) > 0.5
+
+
+def test_people_outside_are_labelled_so_and_heard_faintly() -> None:
+    entries = played(outside=3)
+    labels = [
+        e
+        for e in entries
+        if isinstance(e, Label) and e.device.startswith(f"ibeacon:{store.SHOPPERS_UUID}:2:")
+    ]
+    assert [label.zone for label in labels] == [None] * 3
+    adverts = {air.ibeacon(label.device) for label in labels}
+    heard = [s.rssi_dbm for s in sightings(entries) if s.adv in adverts]
+    assert heard
+    assert max(heard) < max(s.rssi_dbm for s in sightings(entries))
+
+
+def test_a_calibration_walk_stands_in_every_zone() -> None:
+    entries = list(store.calibration_walk(SITE, start_s=T0, stand_s=20, seed=1))
+    stands = [e for e in entries if isinstance(e, Label)]
+    parents = {zone.part_of for zone in SITE.zones}
+    wanted = {zone.id for zone in SITE.zones if zone.id not in parents and (zone.at or zone.polygon)}
+    assert {label.zone for label in stands if label.zone} == wanted

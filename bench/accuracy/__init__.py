@@ -1,1 +1,2 @@
-"""How well arrivals are told from drive-bys: small drives with truth, a score and a stored baseline."""
+"""How well arrivals are told from drive-bys and zones from one another: simulations with truth, a score and
+stored baselines."""

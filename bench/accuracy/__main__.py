@@ -1,30 +1,43 @@
-"""Arrival figures against the stored baseline.
+"""Figures of arrivals and of radio zones against the stored baselines.
 
-python -m bench.accuracy            figures of every case beside the baseline; exit code 1 on a regression
-python -m bench.accuracy --store    make today's figures the baseline
-python -m bench.accuracy --full     ten times the drives and other seeds; prints only
+python -m bench.accuracy                figures of every case beside the baseline; exit code 1 on a regression
+python -m bench.accuracy --store        make today's figures the baseline
+python -m bench.accuracy --full         ten times the drives, three times the hours, other seeds; prints only
+python -m bench.accuracy --report DIR   radio zones as Markdown and pictures
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from bench.accuracy.baseline import BASELINE, CASES, measure, regressions
+from bench.accuracy import baseline, report, zones
+from bench.accuracy.baseline import ARRIVALS, ZONES, Figures, regressions
 
 
 def main(arguments: list[str]) -> int:
-    times = 10 if "--full" in arguments else 1
-    figures = {name: measure(name, times=times) for name in CASES}
-    if "--store" in arguments:
-        BASELINE.write_text(json.dumps(figures, indent=1) + "\n")
+    if "--report" in arguments:
+        report.write(Path(arguments[arguments.index("--report") + 1]))
         return 0
-    stored = json.loads(BASELINE.read_text())
-    for name, case in figures.items():
-        print(name)
-        for figure, value in case.items():
-            print(f"  {figure:22} {value:8} baseline {stored[name][figure]:8}")
-    worse = [] if times > 1 else regressions(figures, stored)
+    full = "--full" in arguments
+    suites: list[tuple[Path, Callable[[], Figures]]] = [
+        (ARRIVALS, lambda: {n: baseline.measure(n, times=10 if full else 1) for n in baseline.CASES}),
+        (ZONES, lambda: {n: zones.measure(n, times=3 if full else 1) for n in zones.CASES}),
+    ]
+    worse: list[str] = []
+    for path, measure in suites:
+        figures = measure()
+        if "--store" in arguments:
+            path.write_text(json.dumps(figures, indent=1) + "\n")
+            continue
+        stored = json.loads(path.read_text())
+        for name, case in figures.items():
+            print(name)
+            for figure, value in case.items():
+                print(f"  {figure:22} {value:8} baseline {stored[name][figure]:8}")
+        worse += [] if full else regressions(figures, stored)
     print("\n".join(worse), file=sys.stderr)
     return 1 if worse else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.calibration.clusters import partition
 from gateway.calibration.loudness import offsets_db
@@ -69,22 +70,40 @@ def fit(walk: Sequence[Sample], site: SiteMap, links: Sequence[str]) -> Fitted:
     leaf = [zone.id for zone in leaves(site)]
     known = [sample for sample in walk if sample.zone in leaf or sample.zone == OUTSIDE]
     offsets = offsets_db([s for s in known if s.zone != OUTSIDE])
-    fields = [_field(zone, known, offsets, len(links)) for zone in (*leaf, OUTSIDE)]
-    inside = [field for field in fields if field.rows and field.zone != OUTSIDE]
+    plain = [_without_offset(sample, offsets) for sample in known]
+    spots, inside, path = _learn(plain, site, links)
     if not inside:
         raise ValueError("no label of the recording names a zone of the map while its device is heard")
-    ground = _Ground(site, links, inside)
-    spots, sd_db = _spots([*inside, *_stood_outside(fields, inside)], ground)
-    spots += ground.outside(sd_db)
-    walked = tuple(_walked(field, spots) for field in inside)
+    predicts = len([s for s in spots if s.zone == OUTSIDE]) > 0
+    favour = outside_evidence(plain, lambda part: _learn(part, site, links)[0]) if predicts else 0.0
+    intervals_s = sorted(sample.interval_s for sample in known)
     return Fitted(
-        Calibration(tuple(links), tuple(spots), outside_evidence([r for f in inside for r in f.rows], spots)),
-        ground.path,
-        walked,
+        Calibration(tuple(links), tuple(spots), favour, round(intervals_s[len(intervals_s) // 2], 3)),
+        path,
+        tuple(_walked(field, spots) for field in inside),
         tuple(zone for zone in leaf if zone not in {f.zone for f in inside}),
         tuple(sorted({s.zone for s in walk} - {*leaf, OUTSIDE})),
         offsets,
     )
+
+
+def _learn(
+    walk: Sequence[Sample], site: SiteMap, links: Sequence[str]
+) -> tuple[list[Spot], list[_Field], Path | None]:
+    """Spots of the zones that were walked and of the ground outside; nothing where nobody walked."""
+    fields = [_field(zone, walk, len(links)) for zone in (*(z.id for z in leaves(site)), OUTSIDE)]
+    inside = [field for field in fields if field.rows and field.zone != OUTSIDE]
+    if not inside:
+        return [], [], None
+    ground = _Ground(site, links, inside)
+    spots, sd_db = _spots([*inside, *_stood_outside(fields, inside)], ground)
+    return spots + ground.outside(sd_db), inside, ground.path
+
+
+def _without_offset(sample: Sample, offsets: dict[str, float]) -> Sample:
+    off_db = offsets.get(sample.device, 0.0)
+    rssi_dbm = tuple(None if v is None else v - off_db for v in sample.rssi_dbm)
+    return replace(sample, rssi_dbm=rssi_dbm)
 
 
 def _walked(field: _Field, spots: Sequence[Spot]) -> Walked:
@@ -92,12 +111,8 @@ def _walked(field: _Field, spots: Sequence[Spot]) -> Walked:
     return Walked(field.zone, len(field.rows), steady, sum(s.zone == field.zone for s in spots))
 
 
-def _field(zone: str, walk: Sequence[Sample], offsets: dict[str, float], links: int) -> _Field:
-    rows = [
-        tuple(None if v is None else v - offsets.get(s.device, 0.0) for v in s.rssi_dbm)
-        for s in walk
-        if s.zone == zone
-    ]
+def _field(zone: str, walk: Sequence[Sample], links: int) -> _Field:
+    rows = [s.rssi_dbm for s in walk if s.zone == zone]
     return _Field(zone, rows, _seen(rows, links))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from gateway.core.listening import Listening, hear, heard, is_strength, silence
+from gateway.core.listening import Ears, is_strength
 from gateway.core.propagation import OUTSIDE
 from gateway.model import Label, Reading
 
@@ -18,10 +18,12 @@ class Sample(Struct, frozen=True):
     """`OUTSIDE` where the label says: in none."""
     rssi_dbm: tuple[float | None, ...]
     """Smoothed, by link; None: not heard."""
+    interval_s: float = 0.0
+    """Advertising interval as seen until then."""
 
 
 class _Walker(Struct):
-    ears: Listening
+    ears: Ears
     step_s: float | None = None
     heard_s: float = 0.0
 
@@ -36,12 +38,12 @@ def samples(entries: Iterable[Reading | Label], links: Sequence[str]) -> list[Sa
     labels: dict[str, str] = {}
     out: list[Sample] = []
     for entry in entries:
-        walker = walkers.setdefault(entry.device, _Walker(silence(len(links))))
+        walker = walkers.setdefault(entry.device, _Walker(Ears(len(links))))
         _step(entry.device, walker, entry.t_s, labels, out)
         if isinstance(entry, Label):
             labels[entry.device] = OUTSIDE if entry.zone is None else entry.zone
         elif entry.link in index and is_strength(entry.rssi_dbm):
-            hear(walker.ears, index[entry.link], entry.rssi_dbm, entry.t_s)
+            walker.ears.hear(0, index[entry.link], entry.rssi_dbm, entry.t_s)
             walker.heard_s = entry.t_s
             if walker.step_s is None:
                 walker.step_s = math.floor(entry.t_s) + 1.0
@@ -52,11 +54,11 @@ def samples(entries: Iterable[Reading | Label], links: Sequence[str]) -> list[Sa
 
 def _step(device: str, walker: _Walker, until_s: float, labels: Mapping[str, str], out: list[Sample]) -> None:
     while walker.step_s is not None and walker.step_s <= until_s:
-        fresh = dict(heard(walker.ears, walker.step_s))
+        fresh = dict(walker.ears.heard(0, walker.step_s))
         if not fresh:
             walker.step_s = None
             return
         if device in labels:
-            row = tuple(fresh.get(r) for r in range(len(walker.ears.rssi_dbm)))
-            out.append(Sample(device, labels[device], row))
+            row = tuple(fresh.get(r) for r in range(walker.ears.links))
+            out.append(Sample(device, labels[device], row, walker.ears.interval_s(0)))
         walker.step_s += 1.0

@@ -1,24 +1,29 @@
-"""A tempered sticky Bayes filter: where one device is, given what its links sound like (DESIGN §5.1).
+"""A tempered sticky Bayes filter: where each device is, given what its links sound like (DESIGN §5.1).
 
-Two things are added to the form given there. A zone is a few spots that sound different; the belief is held
-by spot and summed by zone. And the offset of a phone (how loud it is on all links alike) is remembered from
-step to step instead of being free at each: with every step it is known better, down to `OFFSET_SD_MIN_DB`.
+Three things are added to the form given there. A zone is a few spots that sound different; the belief is held
+by spot and summed by zone. The offset of a phone (how loud it is on all links alike) is remembered from step
+to step instead of being free at each: with every step it is known better, down to `OFFSET_SD_MIN_DB`. And the
+silence of a link counts by how often the device advertises, against how often the one did that calibrated.
+
+One row per device, in arrays; compiled where a compiler was at hand (belief.pxd has the types). Both forms
+give the same bits.
 """
 
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 
-from msgspec import Struct
-
+from gateway.core.listening import Ears, chances, decay
 from gateway.core.propagation import OUTSIDE, RadioMap
 
-DWELL_S = 5.0
-"""Time constant with which a belief without evidence moves on to the zones around."""
-LAMBDA, LAMBDA_MISS = 0.6, 0.2
+DWELL_S, SPOT_DWELL_S = 5.0, 3.0
+"""Time constants with which a belief without evidence moves on to the zones around, and to the other spots
+of the same zone."""
+LAMBDA, LAMBDA_MISS = 0.8, 0.2
 """Neighbouring seconds are not independent: their evidence counts only so much."""
-LAMBDA_MAP, LAMBDA_MISS_MAP = 0.8, 0.1
+LAMBDA_MAP, LAMBDA_MISS_MAP = 1.2, 0.1
 """Without calibration; there the spread of the links says how little is known."""
 CLIP = 8.0
 OFFSET_SD_DB = {"phone": 10.0, "store_tag": 0.0}
@@ -27,133 +32,250 @@ OFFSET_SD_DB = {"phone": 10.0, "store_tag": 0.0}
 OFFSET_SD_MIN_DB, OFFSET_SHARE = 3.0, 0.02
 """How well an offset is ever known, and the share of one step in it."""
 SD_FLOOR_DB = 3.0
-LEAST = 1e-300
-CONFIDENCE_SLOPE, CONFIDENCE_SHIFT = 0.4, 0.25
-"""Consecutive steps repeat the same errors, so a posterior claims too much; logistic recalibration (Platt
-1999) of its log-odds."""
-ODDS_MAX = 7.0
+SILENCE_WORTH = (0.25, 2.0)
+"""Bounds of what the silence of one device's link counts against that of the one that calibrated."""
 
 
-class Offset(Struct):
-    """What is known of a device's loudness."""
+class Beliefs:
+    """`rows` devices of which nothing is known; `grow` makes room for more."""
 
-    db: float = 0.0
-    variance_db2: float = -1.0
-    """Negative: nothing yet."""
-
-
-def confidence(p: float) -> float:
-    """How often a zone believed with probability `p` is the right one; 0 for 0."""
-    if p <= 0.0:
-        return 0.0
-    odds = math.log(p / (1 - p)) if p < 1.0 else ODDS_MAX
-    odds = max(-ODDS_MAX, min(odds, ODDS_MAX))
-    return 1 / (1 + math.exp(-(CONFIDENCE_SLOPE * odds + CONFIDENCE_SHIFT)))
-
-
-class BeliefFilter:
-    """The map's link models as the sums that a step needs."""
-
-    def __init__(self, radio_map: RadioMap, device_class: str) -> None:
-        spots = [[(m, max(m.sd_db, SD_FLOOR_DB)) for m in spot.links] for spot in radio_map.spots]
+    def __init__(self, radio_map: RadioMap, device_class: str, rows: int = 1) -> None:
         self.zones = radio_map.zones
-        self._lambda, self._miss = (
-            (LAMBDA, LAMBDA_MISS) if radio_map.calibrated else (LAMBDA_MAP, LAMBDA_MISS_MAP)
-        )
+        self._of = len(self.zones)
         index = {zone: z for z, zone in enumerate(self.zones)}
-        self.zone_of = [index[spot.zone] for spot in radio_map.spots]
-        count = [self.zone_of.count(z) for z in range(len(self.zones))]
-        self._share = [1 / count[z] for z in self.zone_of]
-        self._moves = radio_map.moves
-        self._mu_dbm = [[m.mu_dbm for m, _ in row] for row in spots]
-        self._weight = [[1 / sd**2 for _, sd in row] for row in spots]
-        self._log_miss = [[math.log(1 - m.p_hear) for m, _ in row] for row in spots]
-        favour = radio_map.outside_evidence
-        self._bonus = [favour if spot.zone == OUTSIDE else 0.0 for spot in radio_map.spots]
-        self._bonus[-1] = 0.0  # far outside is weak everywhere: a model of its own
-        self._log_heard = [
+        self._zone_of = array("i", [index[spot.zone] for spot in radio_map.spots])
+        self.spots, self._links = len(self._zone_of), len(radio_map.links)
+        self._share = array("d", [1 / self._zone_of.count(z) for z in self._zone_of])
+        self._moves = array("d", [p for row in radio_map.moves for p in row])
+        calibrated = radio_map.calibrated
+        self._lambda = LAMBDA if calibrated else LAMBDA_MAP
+        self._miss = LAMBDA_MISS if calibrated else LAMBDA_MISS_MAP
+        self._offset_variance_db2 = OFFSET_SD_DB[device_class if calibrated else "phone"] ** 2
+        self._clip, self._dwell_s, self._spot_dwell_s = CLIP, DWELL_S, SPOT_DWELL_S
+        self._least_worth, self._most_worth = SILENCE_WORTH
+        self._offset_share, self._known_variance_db2 = OFFSET_SHARE, OFFSET_SD_MIN_DB**2
+        self._learn_links(radio_map)
+        self._walk_chances = chances(radio_map.interval_s) if radio_map.interval_s > 0.0 else 0.0
+        self._masked = array("b", bytes(self._links))
+        self._silence = array("d", bytes(8 * self.spots))
+        self._sum_silence()
+        self._fresh = array("i", bytes(4 * max(self._links, 1)))
+        self._fresh_dbm = array("d", bytes(8 * max(self._links, 1)))
+        self._held, self._arriving = array("d", bytes(8 * self._of)), array("d", bytes(8 * self._of))
+        self._gain, self._cost, self._offset_db, self._weights = (
+            array("d", bytes(8 * self.spots)) for _ in range(4)
+        )
+        self.top, self.p, self.next_p = 0, 0.0, 0.0
+        """The most probable zone of the row stepped last, its probability and that of the next."""
+        self.rows = 0
+        self._belief = array("f")
+        self._known_db, self._variance_db2 = array("f"), array("f")
+        self._stepped_s = array("d")
+        self.grow(rows)
+
+    def _learn_links(self, radio_map: RadioMap) -> None:
+        """The map's link models as the sums that a step needs, link by link."""
+        spots = [[(m, max(m.sd_db, SD_FLOOR_DB)) for m in spot.links] for spot in radio_map.spots]
+        columns = list(zip(*spots, strict=True))
+        self._mu_dbm = array("d", [m.mu_dbm for column in columns for m, _ in column])
+        self._weight = array("d", [1 / sd**2 for column in columns for _, sd in column])
+        self._log_miss = array("d", [math.log(1 - m.p_hear) for column in columns for m, _ in column])
+        self._log_heard = array(
+            "d",
             [
-                self._miss * (math.log(m.p_hear) - math.log(1 - m.p_hear)) - self._lambda * math.log(sd)
-                for m, sd in row
-            ]
-            for row in spots
-        ]
-        offset_sd_db = OFFSET_SD_DB[device_class if radio_map.calibrated else "phone"]
-        self._offset_variance_db2 = offset_sd_db**2
-        self._links = len(radio_map.links)
-        self._masked: frozenset[int] = frozenset()
-        self._silence = self._silence_of(self._masked)
+                self._miss * math.log(m.p_hear) - self._lambda * math.log(sd)
+                for column in columns
+                for m, sd in column
+            ],
+        )
+        favour = radio_map.outside_evidence
+        self._bonus = array("d", [favour if spot.zone == OUTSIDE else 0.0 for spot in radio_map.spots])
+        self._bonus[self.spots - 1] = 0.0  # far outside is weak everywhere: a model of its own
+
+    def grow(self, rows: int) -> None:
+        more = rows - self.rows
+        self._belief = array("f", self._belief) + array("f", [0.0]) * (more * self.spots)
+        self._known_db = array("f", self._known_db) + array("f", [0.0]) * more
+        self._variance_db2 = array("f", self._variance_db2) + array("f", [0.0]) * more
+        self._stepped_s = array("d", self._stepped_s) + array("d", [0.0]) * more
+        self.rows = rows
+
+    def clear(self, row: int, now_s: float) -> None:
+        """Every zone is as probable as any other."""
+        for s in range(self.spots):
+            self._belief[row * self.spots + s] = self._share[s] / self._of
+        self._known_db[row], self._variance_db2[row] = 0.0, self._offset_variance_db2
+        self._stepped_s[row] = now_s
 
     def unknowing(self) -> list[float]:
-        """Every zone is as probable as any other."""
-        return self.spread([1 / len(self.zones)] * len(self.zones))
+        """A belief by spot in which every zone is as probable as any other."""
+        return [share / self._of for share in self._share]
 
-    def spread(self, by_zone: Sequence[float]) -> list[float]:
+    def mask(self, links: Sequence[int]) -> None:
+        """The silence of these links says nothing from now on, nor do they when heard."""
+        for link in range(self._links):
+            self._masked[link] = 0
+        for link in links:
+            self._masked[link] = 1
+        self._sum_silence()
+
+    def _sum_silence(self) -> None:
+        for s in range(self.spots):
+            self._silence[s] = 0.0
+            for link in range(self._links):
+                if not self._masked[link]:
+                    self._silence[s] += self._log_miss[link * self.spots + s]
+
+    # --- a step ---
+
+    def step(self, row: int, ears: Ears, now_s: float) -> int:
+        """Bring the belief to `now_s` and `top` up to date; returns how many links were fresh. None fresh:
+        nothing is changed."""
+        count = self._listen(row, ears, now_s)
+        if count == 0:
+            return 0
+        self._move_on(row, now_s - self._stepped_s[row])
+        self._weigh(row, count, self._silence_worth(ears, row))
+        self._settle(row)
+        self._stepped_s[row] = now_s
+        return count
+
+    def _listen(self, row: int, ears: Ears, now_s: float) -> int:
+        since_s = now_s - ears._base_s[row] - ears.fresh_s(row)
+        first, count = row * self._links, 0
+        for link in range(self._links):
+            if ears._heard_s[first + link] >= since_s and not self._masked[link]:
+                self._fresh[count], self._fresh_dbm[count] = link, ears._rssi_dbm[first + link]
+                count += 1
+        return count
+
+    def _silence_worth(self, ears: Ears, row: int) -> float:
+        if self._walk_chances == 0.0:
+            return 1.0
+        worth = chances(ears._interval_s[row]) / self._walk_chances
+        return max(self._least_worth, min(worth, self._most_worth))
+
+    def _move_on(self, row: int, dt_s: float) -> None:
+        """What of the belief stays in its spot, in its zone, and what arrives from the other zones."""
+        kept = decay(-max(dt_s, 0.0) / self._dwell_s)
+        stays = kept * decay(-max(dt_s, 0.0) / self._spot_dwell_s)
+        first = row * self.spots
+        for z in range(self._of):
+            self._held[z] = 0.0
+        for s in range(self.spots):
+            self._held[self._zone_of[s]] += self._belief[first + s]
+        for z in range(self._of):
+            arriving, at = 0.0, z * self._of
+            for other in range(self._of):
+                arriving += self._held[other] * self._moves[at + other]
+            self._arriving[z] = (1.0 - kept) * arriving + (kept - stays) * self._held[z]
+        for s in range(self.spots):
+            prior = stays * self._belief[first + s] + self._arriving[self._zone_of[s]] * self._share[s]
+            self._belief[first + s] = prior
+
+    def _weigh(self, row: int, count: int, worth: float) -> None:
+        """Evidence of each spot, into `_gain`; the offset that fits it best, into `_offset_db`."""
+        variance_db2, known_db = self._variance_db2[row], self._known_db[row]
+        for s in range(self.spots):
+            self._gain[s] = self._bonus[s] + worth * self._miss * self._silence[s]
+            self._cost[s] = self._offset_db[s] = self._weights[s] = 0.0
+        for k in range(count):
+            at, heard_dbm = self._fresh[k] * self.spots, self._fresh_dbm[k]
+            silence = worth * self._miss
+            for s in range(self.spots):
+                self._gain[s] += self._log_heard[at + s] - silence * self._log_miss[at + s]
+            if variance_db2 > 0.0:
+                for s in range(self.spots):
+                    self._weights[s] += self._weight[at + s]
+                    self._offset_db[s] += self._weight[at + s] * (heard_dbm - self._mu_dbm[at + s])
+        if variance_db2 > 0.0:
+            sure = 1.0 / variance_db2
+            for s in range(self.spots):
+                offset_db = (self._offset_db[s] + known_db * sure) / (self._weights[s] + sure)
+                self._offset_db[s] = offset_db
+                self._cost[s] = 0.5 * sure * (offset_db - known_db) * (offset_db - known_db)
+        for k in range(count):
+            at, heard_dbm = self._fresh[k] * self.spots, self._fresh_dbm[k]
+            for s in range(self.spots):
+                off_db = heard_dbm - self._mu_dbm[at + s] - self._offset_db[s]
+                misfit = 0.5 * self._weight[at + s] * off_db * off_db
+                self._cost[s] += misfit if misfit < self._clip else self._clip
+
+    def _settle(self, row: int) -> None:
+        """Prior times evidence, normalised; what is learned of the offset; the most probable zone."""
+        first, best = row * self.spots, -1e300
+        for s in range(self.spots):
+            self._gain[s] -= self._lambda * self._cost[s]
+            best = max(best, self._gain[s])
+        total = 0.0
+        for s in range(self.spots):
+            odds = self._belief[first + s] * decay(self._gain[s] - best)
+            self._gain[s] = odds
+            total += odds
+        seen_db = 0.0
+        for z in range(self._of):
+            self._held[z] = 0.0
+        for s in range(self.spots):
+            p = self._gain[s] / total
+            self._belief[first + s] = p
+            self._held[self._zone_of[s]] += p
+            seen_db += p * self._offset_db[s]
+        self._rank()
+        if self._offset_variance_db2 > 0.0:
+            self._known_db[row] += self._offset_share * (seen_db - self._known_db[row])
+            narrower = self._variance_db2[row] * (1.0 - 2.0 * self._offset_share)
+            self._variance_db2[row] = max(self._known_variance_db2, narrower)
+
+    def _rank(self) -> None:
+        self.top, self.p, self.next_p = 0, -1.0, 0.0
+        for z in range(self._of):
+            if self._held[z] > self.p:
+                self.top, self.next_p, self.p = z, max(self.p, 0.0), self._held[z]
+            elif self._held[z] > self.next_p:
+                self.next_p = self._held[z]
+
+    # --- what is believed ---
+
+    def look(self, row: int) -> None:
+        """`top`, `p`, `next_p` and `probability` of this row."""
+        for z in range(self._of):
+            self._held[z] = 0.0
+        for s in range(self.spots):
+            self._held[self._zone_of[s]] += self._belief[row * self.spots + s]
+        self._rank()
+
+    def probability(self, zones: Sequence[int]) -> float:
+        """That the device of the row looked at or stepped last is in any of these, by number."""
+        total = 0.0
+        for z in zones:
+            total += self._held[z]
+        return min(total, 1.0)
+
+    def by_zone(self, row: int) -> list[float]:
+        """In the order of `zones`; the sum is 1, but for rounding."""
+        self.look(row)
+        return list(self._held)
+
+    def spread(self, row: int, by_zone: Sequence[float]) -> None:
         """A belief over zones, evenly over the spots of each."""
-        return [by_zone[z] * share for z, share in zip(self.zone_of, self._share, strict=True)]
+        for s in range(self.spots):
+            self._belief[row * self.spots + s] = by_zone[self._zone_of[s]] * self._share[s]
 
-    def by_zone(self, belief: Sequence[float]) -> list[float]:
-        """In the order of `zones`; the sum is that of `belief`."""
-        out = [0.0] * len(self.zones)
-        for z, b in zip(self.zone_of, belief, strict=True):
-            out[z] += b
-        return out
+    def offset(self, row: int) -> tuple[float, float]:
+        """How much louder than the map the device is, in dB, and the variance of that."""
+        return self._known_db[row], self._variance_db2[row]
 
-    def step(
-        self,
-        belief: Sequence[float],
-        offset: Offset,
-        heard: Sequence[tuple[int, float]],
-        dt_s: float,
-        masked: frozenset[int],
-    ) -> list[float]:
-        """The belief `dt_s` later: `heard` are (link, smoothed dBm), `masked` links say nothing by silence.
+    def dump(self, row: int) -> tuple[list[float], float, float, float]:
+        """Belief by spot, offset and its variance, time of the last step: what `load` takes."""
+        belief = [self._belief[row * self.spots + s] for s in range(self.spots)]
+        return belief, self._known_db[row], self._variance_db2[row], self._stepped_s[row]
 
-        Probabilities by spot, summing to 1; `offset` is brought up to date.
-        """
-        if masked != self._masked:
-            self._masked, self._silence = masked, self._silence_of(masked)
-        if offset.variance_db2 < 0:
-            offset.variance_db2 = self._offset_variance_db2
-        kept = math.exp(-dt_s / DWELL_S)
-        held = self.by_zone(belief)
-        arriving = [(1 - kept) * sum(map(float.__mul__, held, into)) for into in self._moves]
-        logs, offsets_db = [], []
-        for s, b in enumerate(belief):
-            evidence, offset_db = self._evidence(s, heard, offset)
-            prior = kept * b + arriving[self.zone_of[s]] * self._share[s]
-            logs.append(math.log(prior + LEAST) + self._silence[s] + evidence)
-            offsets_db.append(offset_db)
-        top = max(logs)
-        odds = [math.exp(x - top) for x in logs]
-        total = sum(odds)
-        now = [x / total for x in odds]
-        if self._offset_variance_db2:
-            self._learn(offset, sum(map(float.__mul__, now, offsets_db)))
-        return now
+    def load(self, row: int, state: tuple[list[float], float, float, float]) -> None:
+        belief, self._known_db[row], self._variance_db2[row], self._stepped_s[row] = state
+        for s in range(self.spots):
+            self._belief[row * self.spots + s] = belief[s]
 
-    @staticmethod
-    def _learn(offset: Offset, seen_db: float) -> None:
-        offset.db += OFFSET_SHARE * (seen_db - offset.db)
-        offset.variance_db2 = max(OFFSET_SD_MIN_DB**2, offset.variance_db2 * (1 - 2 * OFFSET_SHARE))
-
-    def _evidence(self, s: int, heard: Sequence[tuple[int, float]], known: Offset) -> tuple[float, float]:
-        mu_dbm, weight, log_heard = self._mu_dbm[s], self._weight[s], self._log_heard[s]
-        links = [(rssi_dbm - mu_dbm[r], weight[r]) for r, rssi_dbm in heard]
-        offset_db, cost = 0.0, 0.0
-        if known.variance_db2:
-            sure = 1 / known.variance_db2
-            total = sum([w * d for d, w in links]) + known.db * sure
-            offset_db = total / (sum([w for _, w in links]) + sure)
-            cost = 0.5 * sure * (offset_db - known.db) ** 2
-        for d, w in links:
-            off_db = d - offset_db
-            misfit = 0.5 * w * off_db * off_db
-            cost += misfit if misfit < CLIP else CLIP
-        return sum([log_heard[r] for r, _ in heard]) - self._lambda * cost, offset_db
-
-    def _silence_of(self, masked: frozenset[int]) -> list[float]:
-        return [
-            bonus + self._miss * sum(row[r] for r in range(self._links) if r not in masked)
-            for bonus, row in zip(self._bonus, self._log_miss, strict=True)
-        ]
+    @property
+    def nbytes(self) -> int:
+        """Of one row: belief, offset and its variance in 4 bytes each, time of the last step in 8."""
+        return 4 * self.spots + 4 + 4 + 8

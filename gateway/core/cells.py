@@ -126,6 +126,17 @@ def unzoned(anchors: Sequence[Anchor], known: Sequence[Cell], gap_m: float) -> l
     ]
 
 
+def unzoned_cells(anchors: Sequence[Anchor], known: Sequence[Cell], gap_m: float) -> list[Cell]:
+    """The ground around each of these, as that of a zone; its name is empty."""
+    lone = [(a.floor, (a.at[0], a.at[1])) for a in unzoned(anchors, known, gap_m) if a.at is not None]
+    out = []
+    for floor, place in dict.fromkeys(lone):
+        others = [c.centre for c in known if c.floor == floor]
+        others += [other for f, other in lone if f == floor and other != place]
+        out.append(Cell("", floor, place, _around(place, others, gap_m) or (place,)))
+    return out
+
+
 def moves(
     zones: Sequence[str],
     known: Mapping[str, Cell],

@@ -10,8 +10,9 @@ import msgspec
 
 from gateway.core.agenda import Agenda
 from gateway.core.arrivals import Arrivals
+from gateway.core.crowd import RadioDevice
 from gateway.core.health import Ear
-from gateway.core.radio import Radio, RadioDevice
+from gateway.core.radio import Radio
 from gateway.core.stays import Stays, Told
 from gateway.core.windows import LATER_S
 from gateway.core.written import (
@@ -24,7 +25,7 @@ from gateway.core.written import (
 )
 from gateway.model import Observation, OpenStay, Presence, Reading, SiteMap
 
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 
 
 class Snapshot(msgspec.Struct):
@@ -52,7 +53,7 @@ class Core:
     def __init__(self, site: SiteMap) -> None:
         self.rejected: dict[str, int] = {}
         """Observations that were no evidence, by reason: invalid, coarse, implausible, too_late, duplicate,
-        bad_rssi, unknown_link."""
+        bad_rssi, unknown_link; and `cloned`, how often an identity was found at two places at once."""
         self._site = site
         self._now_s = float("-inf")
         self._agenda = Agenda()
@@ -65,8 +66,13 @@ class Core:
 
     def observe(self, batch: Sequence[Observation]) -> list[Presence]:
         """The same as `observe_one` of one after another."""
-        for observation in batch:
-            self._take(observation)
+        at = 0
+        while at < len(batch):
+            end, self._now_s = self._radio.take(batch, at, self._now_s, self._agenda.soonest_s)
+            if end == at:
+                self._take(batch[at])
+                end = at + 1
+            at = end
         return self._stays.drain()
 
     def observe_one(self, observation: Observation) -> list[Presence]:
@@ -166,7 +172,7 @@ class Core:
         self._agenda.clear()
         self._radio.health.adopt(state.ears, state.began_s)
         restore_stays(self._stays, state.records, state.untold)
-        self._radio.restore(state.devices)
+        self._radio.restore(state.devices, state.now_s)
         restore_arrivals(self._arrivals, state.tracks)
 
     # --- inner ---

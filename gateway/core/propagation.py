@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from gateway.core.cells import Cell, cells, centroid, leaves, moves, unzoned
+from gateway.core.cells import Cell, cells, centroid, leaves, moves, unzoned_cells
 from gateway.model import Anchor, LinkModel, Point, SiteMap, Spot
 
 __all__ = ["OUTSIDE", "RadioMap", "centroid", "hearing_probability", "path_loss_db", "radio_map"]
@@ -20,7 +20,7 @@ POWER_AT_1M_DBM = -60.0
 EXPONENT = 2.4
 FLOOR_LOSS_DB, NEXT_FLOOR_LOSS_DB = 15.0, 4.0
 DEVICE_HEIGHT_M = 1.2
-SHADOWING_DB, SHADOWING_DECADE_DB = 3.0, 6.0
+SHADOWING_DB, SHADOWING_DECADE_DB = 3.0, 3.0
 """Spread at 1 m, and how much it grows with every tenfold distance: walls and shelves add up."""
 SENSITIVITY_DBM, SENSITIVITY_WIDTH_DB = -88.0, 4.0
 OUTSIDE_LOSS_DB = 6.0
@@ -29,6 +29,7 @@ P_HEAR_MIN, P_HEAR_MAX = 0.02, 0.98
 REACH, REACH_LEAST = 3.0, 0.01
 """Who moves on goes to a zone around; how fast that falls with distance (see `cells.moves`)."""
 TO_OUTSIDE = 0.05
+"""At least so many of those who move on go outside: more, where the map has places that are no zone."""
 
 
 class RadioMap(Struct, frozen=True):
@@ -42,6 +43,8 @@ class RadioMap(Struct, frozen=True):
     calibrated: bool = False
     """False: not even the transmit power of the store's own tags is known."""
     outside_evidence: float = 0.0
+    interval_s: float = 0.0
+    """Advertising interval of the device that calibrated; 0: not known."""
 
 
 def path_loss_db(distance_m: float, floors_apart: int = 0) -> float:
@@ -83,9 +86,13 @@ def radio_map(site: SiteMap) -> RadioMap:
         links, calibrated = tuple(a.id for a in anchors), False
     spots.append(far_outside([spot.links for spot in spots if spot.zone != OUTSIDE]))
     zones = (*dict.fromkeys(spot.zone for spot in spots if spot.zone != OUTSIDE), OUTSIDE)
-    ways = moves(zones, {c.zone: c for c in known}, gap_m, reach=REACH, least=REACH_LEAST, outside=TO_OUTSIDE)
+    places = {cell.zone: cell for cell in known}
+    ways = moves(
+        zones, places, gap_m, reach=REACH, least=REACH_LEAST, outside=_to_outside(site, zones, known, gap_m)
+    )
     favour = learned.outside_evidence if learned is not None else 0.0
-    return RadioMap(zones, links, tuple(spots), ways, calibrated, favour)
+    interval_s = learned.interval_s if learned is not None and calibrated else 0.0
+    return RadioMap(zones, links, tuple(spots), ways, calibrated, favour, interval_s)
 
 
 def far_outside(rows: Sequence[tuple[LinkModel, ...]]) -> Spot:
@@ -107,11 +114,18 @@ def _from_map(site: SiteMap, known: Sequence[Cell], gap_m: float, anchors: Seque
         for part in cell.quarters()
     ]
     outside = [
-        Spot(OUTSIDE, tuple(_model((lone.at[:2],), lone.floor, anchor, floors) for anchor in anchors))
-        for lone in unzoned(anchors, known, gap_m)
-        if lone.at is not None
+        Spot(OUTSIDE, tuple(_model(part, cell.floor, anchor, floors) for anchor in anchors))
+        for cell in unzoned_cells(anchors, known, gap_m)
+        for part in cell.quarters()
     ]
     return [*spots, *outside]
+
+
+def _to_outside(site: SiteMap, zones: Sequence[str], known: Sequence[Cell], gap_m: float) -> float:
+    """Places of the map that are none of `zones` are as likely a way as these are."""
+    beside = len(unzoned_cells((*site.receivers, *site.beacons), known, gap_m))
+    beside += len({cell.zone for cell in known} - set(zones))
+    return max(TO_OUTSIDE, beside / (len(zones) + beside))
 
 
 def _model(places: Sequence[Point], floor: str, anchor: Anchor, floors: dict[str, int]) -> LinkModel:

@@ -1,245 +1,219 @@
-"""Radio zones: where each device is believed to be, and what it claims by that (DESIGN §3.1, §5.1)."""
+"""Radio zones: what devices claim by where they are believed to be (DESIGN §3.1, §5.1)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from gateway.core.agenda import Agenda, Due, Key
-from gateway.core.belief import BeliefFilter, Offset, confidence
+from gateway.core.clones import is_cloned
+from gateway.core.crowd import Crowd, Held, RadioDevice
 from gateway.core.health import Health
-from gateway.core.listening import FADE_S, NEVER_S, Heard, Listening, hear, heard, is_strength, silence
+from gateway.core.listening import FADE_S, NEVER_S, Heard
 from gateway.core.propagation import OUTSIDE, radio_map
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays, Told, thousandths
 from gateway.core.windows import LATER_S
-from gateway.model import OpenStay, Reading, SiteMap, Zone
+from gateway.model import Observation, OpenStay, Reading, SiteMap, Zone
 
-THETA, THETA_MAP = 0.7, 0.55
+THETA, THETA_MAP = 0.8, 0.9
 """A device moves to the most probable zone when it is at least so probable.
 
-Without calibration the belief is spread over more spots: it decides earlier."""
+A guessed model errs for longer than a second: without calibration more is asked for."""
 
-
-class RadioDevice(Struct):
-    subject: str
-    device: str
-    ears: Listening
-    belief: list[float]
-    """By spot of the radio map."""
-    stepped_s: float
-    offset: Offset
-    heard_s: float = NEVER_S
-    next_step_s: float | None = None
-    """None: silent, no steps until it is heard again."""
-    top: str | None = None
-    """The most probable zone at the last step; None: the run of steps begins anew."""
-    run_s: float = 0.0
-    """Start of the unbroken run of steps with that zone on top."""
-    zone: str = OUTSIDE
-    """The leaf that the device holds."""
-    confirm_by_s: float | None = None
-    """A resumed stay must be confirmed by then."""
+SECOND = 0
+"""Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
+that it takes to another zone is the row after its own."""
+KINDS = (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE)
 
 
 class Radio:
     def __init__(self, site: SiteMap, agenda: Agenda, stays: Stays, reject: Callable[[str], None]) -> None:
         self._agenda, self._stays, self._reject = agenda, stays, reject
-        self._devices: dict[tuple[str, str], RadioDevice] = {}
-        self._rows: dict[tuple[str, str], int] = {}
-        self._by_row: list[tuple[str, str]] = []
-        """By row of the agenda, the device; rows are never given back."""
-        for kind in (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE):
+        self._moves_s: dict[int, float] = {}
+        """Devices that a step has taken to another zone, until that is told at this very time."""
+        for kind in KINDS:
             agenda.rooms[kind] = self
         self._take(site)
 
     def _take(self, site: SiteMap) -> None:
-        self._map = radio_map(site)
-        self._filter = BeliefFilter(self._map, site.device_class)
-        self._theta = THETA if self._map.calibrated else THETA_MAP
-        self._link = {link: i for i, link in enumerate(self._map.links)}
-        self._anchors = {a.id for a in (*site.receivers, *site.beacons)}
-        self.health = Health(a.id for a in site.receivers)
+        self._site, self._map = site, radio_map(site)
+        self.health = Health([a.id for a in site.receivers])
+        theta = THETA if self._map.calibrated else THETA_MAP
+        self._crowd = Crowd(site, self._map, self.health, theta, self._reject)
+        self._masked: frozenset[str] = frozenset()
+        self._anchors = [
+            {a.id: a for a in (*site.receivers, *site.beacons)}[link] for link in self._map.links
+        ]
         self._zones = {zone.id: zone for zone in site.zones}
         self._chain = {zone.id: _with_parents(zone, self._zones) for zone in site.zones}
+        self._leaves = {
+            zone: tuple(z for z, leaf in enumerate(self._map.zones) if zone in self._chain.get(leaf, ()))
+            for zone in self._zones
+        }
 
     # --- signals ---
 
     def observe(self, reading: Reading, now_s: float) -> None:
-        if not is_strength(reading.rssi_dbm):
-            self._reject("bad_rssi")
-            return
-        link = self._link.get(reading.link)
-        if link is None:
-            if reading.link in self._anchors:
-                self.health.heard(reading.link, now_s)
-            else:
-                self._reject("unknown_link")
-            return
-        self.health.heard(reading.link, now_s)
-        device = self._devices.get((reading.subject, reading.device))
-        if device is None:
-            device = self._new(reading.subject, reading.device, now_s)
-        hear(device.ears, link, reading.rssi_dbm, now_s)
-        device.heard_s = now_s
-        if device.next_step_s is None:
-            self._step_at(device, math.floor(now_s) + 1.0)
+        self._crowd.hear(reading, now_s)
+        self._await_step()
 
-    def _new(self, subject: str, device: str, now_s: float) -> RadioDevice:
-        ears = silence(len(self._map.links))
-        fresh = RadioDevice(subject, device, ears, self._filter.unknowing(), now_s, Offset())
-        self._devices[subject, device] = fresh
-        return fresh
+    def take(
+        self, batch: Sequence[Observation], first: int, now_s: float, until_s: float
+    ) -> tuple[int, float]:
+        """Readings from `first` on, up to the next deadline or anything else: the place of the first that is
+        left, and the time that was reached."""
+        end = self._crowd.take(batch, first, now_s, until_s)
+        self._await_step()
+        return end, self._crowd.reached_s
+
+    def _await_step(self) -> None:
+        if self._crowd.next_step_s != math.inf:
+            self._agenda.put(Due.STEP, SECOND, self._crowd.next_step_s)
 
     # --- what is due ---
 
-    def _step_at(self, device: RadioDevice, t_s: float) -> None:
-        device.next_step_s = t_s
-        self._put(Due.STEP, device, t_s)
-
-    def _put(self, kind: Due, device: RadioDevice, t_s: float) -> None:
-        name = device.subject, device.device
-        row = self._rows.setdefault(name, len(self._by_row))
-        if row == len(self._by_row):
-            self._by_row.append(name)
-        self._agenda.put(kind, row, t_s)
-
     def due_s(self, kind: int, row: int) -> float:
-        device = self._devices.get(self._by_row[row])
-        if device is None:
-            return LATER_S
-        match kind:
-            case Due.STEP:
-                return LATER_S if device.next_step_s is None else device.next_step_s
-            case Due.RADIO_LEAVE:
-                return LATER_S if device.zone == OUTSIDE else self._leave_s(device)
-            case _:
-                silent = device.zone == OUTSIDE and device.next_step_s is None
-                return device.heard_s + FADE_S if silent else LATER_S
+        if kind == Due.STEP:
+            return self._crowd.next_step_s if row == SECOND else self._moves_s.get(row - 1, LATER_S)
+        if kind == Due.RADIO_LEAVE:
+            return LATER_S if self._held(row) == OUTSIDE else self._leave_s(row)
+        silent = self._held(row) == OUTSIDE and not self._crowd.is_stepping(row)
+        return self._crowd.ears.last_s(row) + FADE_S if silent else LATER_S
 
     def key(self, kind: int, row: int) -> Key:
-        subject, device = self._by_row[row]
-        zone = self._devices[subject, device].zone if kind == Due.RADIO_LEAVE else ""
-        return subject, zone, kind, device
+        if kind == Due.STEP and row == SECOND:
+            return "", "", kind, ""
+        subject, device = self._crowd.who(row - 1 if kind == Due.STEP else row)
+        return subject, self._held(row) if kind == Due.RADIO_LEAVE else "", kind, device
 
     def serve(self, kind: int, row: int, now_s: float) -> None:
-        device = self._devices[self._by_row[row]]
-        match kind:
-            case Due.STEP:
-                self._step(device, now_s)
-            case Due.RADIO_LEAVE:
-                self._leave(device, now_s)
-            case _:
-                del self._devices[self._by_row[row]]
+        if kind == Due.STEP and row == SECOND:
+            self._step(now_s)
+        elif kind == Due.STEP:
+            del self._moves_s[row - 1]
+            self._move(row - 1, now_s)
+        elif kind == Due.RADIO_LEAVE:
+            self._leave(row, now_s)
+        else:
+            self._drop(row)
 
-    def _leave_s(self, device: RadioDevice) -> float:
+    def _drop(self, row: int) -> None:
+        for kind in KINDS:
+            self._agenda.drop(kind, row + 1 if kind == Due.STEP else row)
+        self._moves_s.pop(row, None)
+        self._crowd.drop(row)
+
+    def _held(self, row: int) -> str:
+        return self._map.zones[self._crowd.zone(row)]
+
+    def _is_out(self, row: int) -> bool:
+        return self._crowd.top(row) == self._crowd.outside
+
+    def _leave_s(self, row: int) -> float:
         """Silence counts from the last reading, being outside from the start of that run of steps."""
-        zone = self._zones[device.zone]
-        leave_s = device.heard_s + zone.leave_after_s
-        if device.top == OUTSIDE:
-            leave_s = min(leave_s, device.run_s + zone.leave_after_s)
-        return leave_s if device.confirm_by_s is None else min(leave_s, device.confirm_by_s)
+        zone = self._zones[self._held(row)]
+        leave_s = self._crowd.ears.last_s(row) + zone.leave_after_s
+        if self._is_out(row):
+            after_s = zone.leave_after_s if zone.outside_after_s is None else zone.outside_after_s
+            leave_s = min(leave_s, self._crowd.run_s(row) + after_s)
+        return min(leave_s, self._crowd.confirm_by_s.get(row, leave_s))
 
-    def _schedule(self, device: RadioDevice) -> None:
-        if device.next_step_s is not None:
-            self._step_at(device, device.next_step_s)
-        if device.zone != OUTSIDE:
-            self._put(Due.RADIO_LEAVE, device, self._leave_s(device))
-        elif device.next_step_s is None:
-            self._put(Due.RADIO_FADE, device, device.heard_s + FADE_S)
+    def _schedule(self, row: int) -> None:
+        if self._held(row) != OUTSIDE:
+            self._agenda.put(Due.RADIO_LEAVE, row, self._leave_s(row))
+        elif not self._crowd.is_stepping(row):
+            self._agenda.put(Due.RADIO_FADE, row, self._crowd.ears.last_s(row) + FADE_S)
 
-    # --- belief ---
+    # --- a second ---
 
-    def _step(self, device: RadioDevice, now_s: float) -> None:
-        masked = frozenset(self._link[r] for r in self.health.dead(now_s) if r in self._link)
-        links = heard(device.ears, now_s, masked)
-        if not links:
-            device.next_step_s = None
-            self._schedule(device)
-            return
-        device.belief = self._filter.step(
-            device.belief, device.offset, links, now_s - device.stepped_s, masked
-        )
-        device.stepped_s = now_s
-        self._step_at(device, now_s + 1.0)
-        self._decide(device, links, now_s)
+    def _step(self, now_s: float) -> None:
+        """Who moves is told in the order of subjects, together with whatever else is due now."""
+        dead = self.health.dead(now_s)
+        if dead != self._masked:
+            self._masked = dead
+            self._crowd.beliefs.mask([i for i, link in enumerate(self._map.links) if link in dead])
+        self._crowd.step(now_s, self._stays)
+        self._await_step()
+        for row in self._crowd.suspects:
+            self._suspect(row, now_s)
+        for row in self._crowd.changed:
+            self._schedule(row)
+        for row in self._crowd.movers:
+            self._moves_s[row] = now_s
+            self._agenda.put(Due.STEP, row + 1, now_s)
 
-    def _decide(self, device: RadioDevice, links: Heard, now_s: float) -> None:
-        odds = self._filter.by_zone(device.belief)
-        p = max(odds)
-        zone = self._map.zones[odds.index(p)]
-        if zone != device.top:
-            device.top, device.run_s = zone, now_s
-        if zone == OUTSIDE:
-            self._schedule(device)
-            return
-        if zone != device.zone:
-            if p >= self._theta:
-                self._move(device, zone, now_s, self._evidence(odds, links, p))
-            return
-        if p >= self._theta:
-            device.confirm_by_s = None
-        if device.confirm_by_s is None:
-            for held in self._chain[zone]:
-                self._stay_inside(device, held)
+    def _suspect(self, row: int, now_s: float) -> None:
+        ears = self._crowd.ears
+        loud = [(self._anchors[i], dbm, ears.heard_s(row, i)) for i, dbm in self._heard(row, now_s)]
+        cloned = is_cloned(loud)
+        if cloned and not self._crowd.is_implausible(row):
+            self._reject("cloned")
+        self._crowd.suspect(row, cloned)
 
-    def _stay_inside(self, device: RadioDevice, zone: str) -> None:
-        pair = self._stays.table.known(device.subject, zone, device.device)
-        if pair != NONE:
-            sure_pm = thousandths(self._confidence(device, zone))
-            self._stays.inside(pair, device.heard_s, sure_pm, False, 0.0)
+    def _heard(self, row: int, now_s: float) -> Heard:
+        return [h for h in self._crowd.ears.heard(row, now_s) if self._map.links[h[0]] not in self._masked]
 
-    def _leave_stay(self, device: RadioDevice, zone: str, now_s: float, evidence: dict[str, Any]) -> None:
-        pair = self._stays.table.known(device.subject, zone, device.device)
-        if pair != NONE:
-            sure_pm = self._stays.pairs.confidence_pm[pair]
-            self._stays.left(pair, sure_pm, Told(now_s, now_s, evidence))
-            self._stays.drop(pair)
-
-    def _confidence(self, device: RadioDevice, zone: str) -> float:
-        """A parent is as probable as its parts together."""
-        odds = zip(self._filter.by_zone(device.belief), self._map.zones, strict=True)
-        return confidence(min(sum(p for p, z in odds if zone in self._chain.get(z, ())), 1.0))
-
-    def _evidence(self, odds: list[float], links: Heard, p: float) -> dict[str, Any]:
+    def _evidence(self, row: int, now_s: float) -> dict[str, Any]:
+        links = self._heard(row, now_s)
         link, rssi_dbm = max(links, key=lambda h: h[1])
-        others = sorted(odds)[-2:-1]
-        return {
+        beliefs = self._crowd.beliefs
+        evidence = {
             "receiver": self._map.links[link],
             "rssi_dbm": round(rssi_dbm, 1),
             "links": len(links),
-            "margin": round(p - sum(others), 3),
+            "margin": round(beliefs.p - beliefs.next_p, 3),
         }
+        return evidence | ({"implausible": True} if self._crowd.is_implausible(row) else {})
 
     # --- claims ---
 
-    def _move(self, device: RadioDevice, zone: str, now_s: float, evidence: dict[str, Any]) -> None:
-        old, new = self._chain.get(device.zone, ()), self._chain[zone]
-        for held in sorted(set(old) - set(new)):
-            self._leave_stay(device, held, now_s, {**evidence, "reason": "move"})
-        device.zone, device.confirm_by_s = zone, None
-        for held in sorted(set(new) - set(old)):
-            pair = self._stays.table.pair(device.subject, held, device.device)
-            sure_pm = thousandths(self._confidence(device, held))
-            self._stays.inside(pair, device.heard_s, sure_pm, False, 0.0)
-            self._stays.entered(pair, device.run_s, sure_pm, Told(now_s, now_s, evidence))
-        for held in set(new) & set(old):
-            self._stay_inside(device, held)
-        self._schedule(device)
+    def _move(self, row: int, now_s: float) -> None:
+        crowd = self._crowd
+        crowd.beliefs.look(row)
+        subject, device = crowd.who(row)
+        number = crowd.beliefs.top
+        evidence = self._evidence(row, now_s)
+        old, new = self._chain.get(self._held(row), ()), self._chain[self._map.zones[number]]
+        for zone in sorted(set(old) - set(new)):
+            self._left(row, zone, Told(now_s, now_s, {**evidence, "reason": "move"}))
+        crowd.confirm_by_s.pop(row, None)
+        self._hold(row, number)
+        last_s = crowd.ears.last_s(row)
+        for zone in sorted(new):
+            pair = self._stays.table.pair(subject, zone, device)
+            sure_pm = thousandths(crowd.sureness(row, self._leaves[zone]))
+            self._stays.inside(pair, last_s, sure_pm, False, 0.0)
+            if zone not in old:
+                self._stays.entered(pair, crowd.run_s(row), sure_pm, Told(now_s, now_s, evidence))
+        self._schedule(row)
 
-    def _leave(self, device: RadioDevice, now_s: float) -> None:
-        unconfirmed = device.confirm_by_s is not None and now_s >= device.confirm_by_s
-        reason = "restart" if unconfirmed else "outside" if device.top == OUTSIDE else "silence"
-        self._release(device, now_s, reason)
+    def _left(self, row: int, zone: str, told: Told) -> None:
+        subject, device = self._crowd.who(row)
+        pair = self._stays.table.known(subject, zone, device)
+        if pair != NONE:
+            self._stays.left(pair, self._stays.pairs.confidence_pm[pair], told)
+            self._stays.drop(pair)
 
-    def _release(self, device: RadioDevice, now_s: float, reason: str) -> None:
-        for held in sorted(self._chain[device.zone]):
-            self._leave_stay(device, held, now_s, {"reason": reason})
-        device.zone, device.top, device.confirm_by_s = OUTSIDE, None, None
-        self._schedule(device)
+    def _hold(self, row: int, number: int) -> None:
+        subject, device = self._crowd.who(row)
+        chain = self._chain.get(self._map.zones[number], ())
+        held: list[Held] = [((subject, zone, device), self._leaves[zone]) for zone in chain]
+        self._crowd.hold(row, number, tuple(held))
+
+    def _leave(self, row: int, now_s: float) -> None:
+        confirm_by_s = self._crowd.confirm_by_s.get(row)
+        unconfirmed = confirm_by_s is not None and now_s >= confirm_by_s
+        self._release(row, now_s, "restart" if unconfirmed else "outside" if self._is_out(row) else "silence")
+
+    def _release(self, row: int, now_s: float, reason: str) -> None:
+        for zone in sorted(self._chain[self._held(row)]):
+            self._left(row, zone, Told(now_s, now_s, {"reason": reason}))
+        self._crowd.confirm_by_s.pop(row, None)
+        self._hold(row, self._crowd.outside)
+        self._crowd.begin_anew(row)
+        self._schedule(row)
 
     # --- restart, withdrawal, another map ---
 
@@ -249,61 +223,85 @@ class Radio:
         leaves_first = sorted(
             rows, key=lambda s: (s.zone in parents, -(s.entered_s or 0.0), s.subject, s.zone)
         )
-        for row in leaves_first:
-            mine = tuple(d for d in row.devices if self._resumes(row, d, now_s, row.zone in parents))
-            confirm_by_s = [self._devices[row.subject, d].confirm_by_s or now_s for d in mine]
-            self._stays.resume(row, mine, math.nextafter(max(confirm_by_s, default=now_s), math.inf))
+        for stay in leaves_first:
+            mine = tuple(d for d in stay.devices if self._resumes(stay, d, now_s, stay.zone in parents))
+            known = [self._crowd.row(stay.subject, d) for d in mine]
+            confirm_by_s = [self._crowd.confirm_by_s.get(row, now_s) for row in known]
+            self._stays.resume(stay, mine, math.nextafter(max(confirm_by_s, default=now_s), math.inf))
             if not mine:
-                self._stays.end(row.subject, row.zone, Told(now_s, now_s, {"reason": "restart"}))
+                self._stays.end(stay.subject, stay.zone, Told(now_s, now_s, {"reason": "restart"}))
 
-    def _resumes(self, row: OpenStay, device_id: str, now_s: float, is_parent: bool) -> bool:
-        device = self._devices.get((row.subject, device_id))
+    def _resumes(self, stay: OpenStay, device: str, now_s: float, is_parent: bool) -> bool:
+        row = self._crowd.row(stay.subject, device)
         if is_parent:
-            return device is not None and row.zone in self._chain.get(device.zone, ())
-        if device is not None and device.zone != OUTSIDE:
+            return row >= 0 and stay.zone in self._chain.get(self._held(row), ())
+        if stay.zone not in self._map.zones or (row >= 0 and self._held(row) != OUTSIDE):
             return False
-        device = device or self._new(row.subject, device_id, now_s)
-        device.zone, device.heard_s = row.zone, now_s
-        device.confirm_by_s = now_s + self._zones[row.zone].leave_after_s
-        self._schedule(device)
+        if row < 0:
+            row = self._crowd.add(stay.subject, device, now_s)
+        self._crowd.resume(row, now_s)
+        self._hold(row, self._map.zones.index(stay.zone))
+        self._crowd.confirm_by_s[row] = now_s + self._zones[stay.zone].leave_after_s
+        self._schedule(row)
         return True
 
     def forget(self, subject: str) -> None:
-        for key in [k for k in self._devices if k[0] == subject]:
-            del self._devices[key]
+        for row in self._crowd.rows_of(subject):
+            self._drop(row)
 
     def replace(self, site: SiteMap, now_s: float) -> None:
         """A zone counts as changed when it or a parent of it is; beliefs in all others go on."""
-        old_map, old_zones, old_chain, old_health = self._map, self._zones, self._chain, self.health
-        old_filter = self._filter
-        new_zones = {zone.id: zone for zone in site.zones}
-        for _, device in sorted(self._devices.items()):
-            held = old_chain.get(device.zone, ())
-            if any(new_zones.get(z) != old_zones[z] for z in held):
-                self._release(device, now_s, "restart")
+        new_zones, believed = {zone.id: zone for zone in site.zones}, radio_map(site).zones
+        for row in self._crowd.rows():
+            held = self._chain.get(self._held(row), ())
+            changed = any(new_zones.get(zone) != self._zones[zone] for zone in held)
+            if changed or self._held(row) not in believed:
+                self._release(row, now_s, "restart")
+        old, old_map, old_health = self._crowd, self._map, self.health
+        for row in old.rows():
+            for kind in KINDS:
+                self._agenda.drop(kind, row + 1 if kind == Due.STEP else row)
         self._take(site)
         self.health.adopt(*old_health.known())
-        link = {name: i for i, name in enumerate(old_map.links)}
-        old = [link.get(name, -1) for name in self._map.links]
-        for device in self._devices.values():
-            odds = dict(zip(old_map.zones, old_filter.by_zone(device.belief), strict=True))
-            kept = [odds.get(z, 0.0) for z in self._map.zones]
-            total = sum(kept)
-            device.belief = (
-                self._filter.spread([p / total for p in kept]) if total else self._filter.unknowing()
-            )
-            ears = device.ears
-            ears.rssi_dbm = [ears.rssi_dbm[i] if i >= 0 else 0.0 for i in old]
-            ears.link_heard_s = [ears.link_heard_s[i] if i >= 0 else NEVER_S for i in old]
-            device.top, ears.strongest = None, -1
+        links = {name: i for i, name in enumerate(old_map.links)}
+        came_from = [links.get(name, -1) for name in self._map.links]
+        for row in old.rows():
+            self._carry_over(old, row, came_from)
+
+    def _carry_over(self, old: Crowd, row: int, came_from: Sequence[int]) -> None:
+        """One device into the new map: what it sounds like by link, what is believed of it by zone."""
+        device, odds = old.dump(row), dict(zip(old.zones, old.beliefs.by_zone(row), strict=True))
+        rssi_dbm, heard_s, *rest, _ = device.ears
+        device.ears = (
+            [rssi_dbm[i] if i >= 0 else 0.0 for i in came_from],
+            [heard_s[i] if i >= 0 else NEVER_S for i in came_from],
+            rest[0], rest[1], rest[2], -1,
+        )  # fmt: skip
+        kept = [odds.get(zone, 0.0) for zone in self._map.zones]
+        total = sum(kept)
+        device.top = None
+        device.belief = (self._crowd.beliefs.unknowing(), *device.belief[1:])
+        new = self._crowd.load(device)
+        if total > 0.0:
+            self._crowd.beliefs.spread(new, [p / total for p in kept])
+        self._hold(new, self._crowd.zone(new))
+        if device.stepping:
+            self._crowd.next_step_s = old.next_step_s
+            self._await_step()
+        self._schedule(new)
 
     def devices(self) -> list[RadioDevice]:
-        return [self._devices[key] for key in sorted(self._devices)]
+        crowd = self._crowd
+        return [crowd.dump(row) for row in crowd.rows()]
 
-    def restore(self, devices: Iterable[RadioDevice]) -> None:
-        self._devices = {(d.subject, d.device): d for d in devices}
-        for device in self._devices.values():
-            self._schedule(device)
+    def restore(self, devices: Iterable[RadioDevice], now_s: float) -> None:
+        for device in devices:
+            row = self._crowd.load(device)
+            self._hold(row, self._crowd.zone(row))
+            if device.stepping:
+                self._crowd.next_step_s = math.floor(now_s) + 1.0
+            self._schedule(row)
+        self._await_step()
 
 
 def _with_parents(zone: Zone, zones: dict[str, Zone]) -> tuple[str, ...]:

@@ -49,8 +49,10 @@ class About(Section):
     """When the walk ended, ISO 8601."""
     devices: tuple[Words, ...]
     device_class: Literal["phone", "store_tag"]
-    outside_evidence: Annotated[float, Field(strict=True, ge=0, le=10)] = 0.0
+    outside_evidence: Annotated[float, Field(strict=True, ge=-10, le=10)] = 0.0
     """Per step in favour of places where nobody walked."""
+    interval_s: Annotated[float, Field(strict=True, ge=0, le=3600)] = 0.0
+    """Advertising interval of the device that walked, as seen; 0: not known."""
     map: Words
     """Digest of the map that was walked."""
 
@@ -119,7 +121,8 @@ def _unknown_links(document: Document, file: CalibrationFile, site: SiteMap) -> 
 def _model(file: CalibrationFile) -> Calibration:
     spots = [_spot(zone.id, numbers) for zone in file.zones for numbers in zone.spots]
     spots += [_spot(_OUTSIDE, numbers) for numbers in file.outside]
-    return Calibration(file.links, tuple(spots), file.calibration.outside_evidence, file.calibration.map)
+    about = file.calibration
+    return Calibration(file.links, tuple(spots), about.outside_evidence, about.interval_s, about.map)
 
 
 def _spot(zone: str, numbers: Numbers) -> Spot:
@@ -146,7 +149,8 @@ def text(
     root: Any = yaml.load(HEADING + "calibration: {}\n" if before is None else before)
     about = root.get("calibration")
     new = {"walked": walked.isoformat(), "devices": _flow(yaml, devices), "device_class": device_class,
-           "outside_evidence": calibration.outside_evidence, "map": calibration.map_digest}  # fmt: skip
+           "outside_evidence": calibration.outside_evidence, "interval_s": calibration.interval_s,
+           "map": calibration.map_digest}  # fmt: skip
     if before is None or not isinstance(about, dict):
         root["calibration"] = about = yaml.map()
     about.update(new)

@@ -83,6 +83,11 @@ class Site(Section):
     timezone: Timezone = "UTC"
 
 
+SILENCE_S, OUTSIDE_S = 20.0, 2.0
+"""How long a stay outlasts them where its zone has no `leave_after`: a phone in a pocket is often silent for
+that long, but one that is heard elsewhere is elsewhere."""
+
+
 class Devices(Section):
     default_class: Literal["phone", "store_tag"] = "phone"
 
@@ -95,7 +100,8 @@ class Zone(Section):
     at: Spot | None = None
     """A height is allowed and not used."""
     dwell: Dwell | None = None
-    leave_after: Duration = Field(default="20s", validate_default=True)
+    leave_after: Duration | None = None
+    """How long silence, or being heard outside, is forgiven; left out: `SILENCE_S` and `OUTSIDE_S`."""
     part_of: Name | None = None
 
     @model_validator(mode="after")
@@ -202,8 +208,9 @@ def _zone(zone: Zone, floor: str) -> model.Zone:
         polygon=open_ring(zone.polygon) if zone.polygon else None,
         at=(zone.at[0], zone.at[1]) if zone.at else None,
         dwell_s=DWELL_S[zone.kind] if zone.dwell is None else zone.dwell,
-        leave_after_s=zone.leave_after,
+        leave_after_s=SILENCE_S if zone.leave_after is None else zone.leave_after,
         part_of=zone.part_of,
+        outside_after_s=OUTSIDE_S if zone.leave_after is None else None,
     )
 
 

@@ -11,6 +11,7 @@ from random import Random
 from msgspec import Struct
 
 from gateway.model import Anchor
+from gateway.sim.shadows import Shadows
 
 
 class Air(Struct, frozen=True):
@@ -23,6 +24,10 @@ class Air(Struct, frozen=True):
     exponent: float = 2.6
     """Log-distance model; ITU-R P.1238: N from 22 (commercial) to 30 (office) around 2 GHz."""
     shadowing_sd_db: float = 3.5
+    """Of what moves: people, trolleys, the owner's hand."""
+    standing_sd_db: float = 0.0
+    """Of what stands, a matter of the place; together 10 dB in ITU-R P.1238, table 4, of which a store's open
+    ceiling leaves half."""
     shadowing_m: float = 2.0
     """Distance after which a link's shadowing has forgotten 63 % (form: Gudmundson, El. Letters 27, 1991)."""
     rician_k: float = 4.0
@@ -54,6 +59,8 @@ class Phone(Struct, frozen=True):
     interval_s: float
     walk: Sequence[Step]
     """From the first to the last step it advertises."""
+    wall_db: float = 0.0
+    """Between it and all receivers."""
 
 
 class Heard(Struct, frozen=True, order=True):
@@ -66,8 +73,19 @@ class Heard(Struct, frozen=True, order=True):
     adv: bytes
 
 
-def heard(rng: Random, phone: Phone, receivers: Sequence[Anchor], air: Air) -> Iterator[Heard]:
+class Site(Struct, frozen=True):
+    """The fixed ends, and what is particular about this store."""
+
+    receivers: Sequence[Anchor]
+    drift_db: Sequence[float] = ()
+    """How much louder each of them is than it was; empty: not at all."""
+    shadows: Shadows | None = None
+
+
+def heard(rng: Random, phone: Phone, site: Site, air: Air) -> Iterator[Heard]:
     """All that placed receivers hear of a phone, in order of time."""
+    receivers, shadows = site.receivers, site.shadows
+    drift_db = site.drift_db or [0.0] * len(receivers)
     power_dbm = air.power_at_1m_dbm + rng.gauss(0.0, air.power_sd_db)
     shadow_db = [rng.gauss(0.0, air.shadowing_sd_db) for _ in receivers]
     t_s, past = phone.walk[0].t_s, phone.walk[0]
@@ -79,7 +97,9 @@ def heard(rng: Random, phone: Phone, receivers: Sequence[Anchor], air: Air) -> I
             fresh_db = math.sqrt(1.0 - keep * keep) * air.shadowing_sd_db
             for i, receiver in enumerate(receivers):
                 shadow_db[i] = keep * shadow_db[i] + rng.gauss(0.0, fresh_db)
-                mean_dbm = power_dbm - path_loss_db(receiver, here, facing, air) + shadow_db[i]
+                lost_db = path_loss_db(receiver, here, facing, air) + phone.wall_db - drift_db[i]
+                fixed_db = 0.0 if shadows is None else shadows.db(i, here.x_m, here.y_m)
+                mean_dbm = power_dbm - lost_db + shadow_db[i] + fixed_db
                 rssi_dbm = round(mean_dbm + _fading_db(rng, air.rician_k))
                 if rssi_dbm >= air.sensitivity_dbm and rng.random() >= air.loss:
                     yield Heard(t_s, i, rssi_dbm, phone.address, phone.adv)

@@ -1,57 +1,106 @@
-"""`gateway calibrate`: from a labelled recording to calibration.yaml, and what can be expected of it."""
+"""`gateway calibrate`: from a walk to calibration.yaml, and what can be expected of it."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from gateway import recording
 from gateway.calibration import Fitted, Sample, Separation, fit, samples, separations
 from gateway.calibration.separation import CONFUSED
 from gateway.counts import Counts
-from gateway.errors import RecordingError
+from gateway.errors import GatewayError, RecordingError
 from gateway.identity import EveryDevice, Identification
 from gateway.model import Label, Message, Reading, Sighting, SiteMap
 from gateway.profiles import load_profiles
 from gateway.settings import load_site
 from gateway.settings.calibration import FILE, map_changed, map_digest, text
+from gateway.verbs import guide
 
 Say = Callable[[str], None]
 SHORT_S = 30
 """A zone walked for less deserves a word: 10 s of standing give 85 %, 30 s 95 % (DESIGN §5.1)."""
 
 
-def calibrate(path: Path, directory: Path, device_class: str | None, *, write: bool, say: Say) -> None:
+class Wanted(Struct, frozen=True):
+    """What becomes of a walk."""
+
+    directory: Path
+    device_class: str | None
+    write: bool
+
+
+def from_recording(path: Path, wanted: Wanted, say: Say) -> None:
     """ConfigError or RecordingError where the files cannot serve."""
-    site = load_site(directory)
-    links = tuple(a.id for a in (*site.receivers, *site.beacons))
-    if map_changed(site):
-        say(f"the map has changed since {FILE} was walked; this walk replaces it")
+    site = load_site(wanted.directory)
     heard = _Heard(path, site)
-    walk = samples(heard, links)
+    walk = samples(heard, _links(site))
     try:
-        fitted = fit(_of_class(walk, device_class or site.device_class), site, links)
+        _learn(walk, heard.last_s, site, wanted, say)
     except ValueError as error:
         raise RecordingError(f"{path.name}: {error}") from None
-    told = separations(fitted.calibration)
-    for line in report(fitted, told, site):
+
+
+def guided(wanted: Wanted, wishes: guide.Wishes, say: Say) -> None:
+    """GatewayError where nothing is heard; ConfigError where the files cannot serve."""
+    site = load_site(wanted.directory)
+    terminal = sys.stderr.isatty()
+
+    def shown(line: str) -> None:
+        if not line.startswith("\r"):
+            say(line)
+        elif terminal:
+            print(line, end="", file=sys.stderr, flush=True)
+
+    walked = asyncio.run(guide.walk(wanted.directory, wishes, guide.Terminal(_ask, shown)))
+    try:
+        _learn(samples(walked.entries, _links(site)), walked.last_s, site, wanted, say)
+    except ValueError as error:
+        raise GatewayError(str(error)) from None
+
+
+async def _ask(question: str) -> str:
+    """A line from standard input without holding up what is heard meanwhile; at its end: `q`."""
+    print(question, file=sys.stderr, flush=True)
+    typed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def wait() -> None:
+        line = sys.stdin.readline()
+        typed.get_loop().call_soon_threadsafe(typed.set_result, line.strip().lower() if line else "q")
+
+    threading.Thread(target=wait, daemon=True).start()
+    return await typed
+
+
+def _links(site: SiteMap) -> tuple[str, ...]:
+    return tuple(a.id for a in (*site.receivers, *site.beacons))
+
+
+def _learn(walk: list[Sample], last_s: float, site: SiteMap, wanted: Wanted, say: Say) -> None:
+    if map_changed(site):
+        say(f"the map has changed since {FILE} was walked; this walk replaces it")
+    device_class = wanted.device_class or site.device_class
+    fitted = fit(_of_class(walk, device_class), site, _links(site))
+    for line in report(fitted, separations(fitted.calibration), site):
         say(line)
-    learned = msgspec.structs.replace(fitted.calibration, map_digest=map_digest(site))
-    if not write:
-        say(f"nothing is written without --write; it would be {directory / FILE}")
+    target = wanted.directory / FILE
+    if not wanted.write:
+        say(f"nothing is written without --write; it would be {target}")
         return
-    target = directory / FILE
-    before = target.read_text() if target.exists() else None
     out = text(
-        learned,
+        msgspec.structs.replace(fitted.calibration, map_digest=map_digest(site)),
         {zone.zone: zone.seconds for zone in fitted.zones},
-        walked=datetime.fromtimestamp(heard.last_s, UTC),
+        walked=datetime.fromtimestamp(last_s, UTC),
         devices=sorted({sample.device for sample in walk}),
-        device_class=device_class or site.device_class,
-        before=before,
+        device_class=device_class,
+        before=target.read_text() if target.exists() else None,
     )
     _put(target, out)
     say(f"{target} is written")

@@ -11,9 +11,10 @@ import msgspec
 
 from gateway.errors import RecordingError
 from gateway.settings import load_site
-from gateway.sim import recorded, scenes
+from gateway.sim import recorded, scenes, store
 from gateway.sim.recorded import Entry
 from gateway.sim.scenes import Scene
+from gateway.sim.store import Trouble
 from gateway.sim.truth import Truth
 
 
@@ -22,6 +23,38 @@ def write(scene: Scene, directory: Path, out: Path, *, seed: int, duration_s: fl
     site = load_site(directory)
     with _said(directory):
         _recording(scenes.play(scene, site, duration_s=duration_s, seed=seed), out)
+
+
+def write_store(
+    directory: Path,
+    out: Path,
+    *,
+    seed: int,
+    minutes: float,
+    walk: Path | None,
+    stand_s: float,
+    foreign: int,
+    trouble: Trouble,
+) -> None:
+    """As `write`; `walk`: the walk that calibrates this store, before anything has gone wrong in it."""
+    site = load_site(directory)
+    with _said(directory):
+        start_s, duration_s = scenes.START_S, minutes * 60
+        entries = store.simulate(
+            site,
+            start_s=start_s,
+            duration_s=duration_s,
+            seed=seed,
+            foreign=foreign,
+            model=store.FURNISHED,
+            trouble=trouble,
+        )
+        _recording(entries, out)
+        if walk is not None:
+            walked = store.calibration_walk(
+                site, start_s=start_s, stand_s=stand_s, seed=seed, model=store.FURNISHED
+            )
+            _recording(walked, walk)
 
 
 def write_drives(
