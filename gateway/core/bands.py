@@ -1,7 +1,7 @@
 """A batch of fixes in the order of bands of latitude, and its answers back in the order of the fixes.
 
-Fixes that lie near each other ask for the same memory: shuffled ones of a wide map wait for it twice as long
-as the sorting takes. Compiled where a compiler was at hand (bands.pxd has the types).
+Fixes that lie near each other ask for the same memory: shuffled ones of a wide map wait for it longer than
+the sorting takes. Compiled where a compiler was at hand (bands.pxd has the types).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def by_band(
     Band 0 also takes what lies in none, and what is no number.
     """
     south, per_lat = scale
+    most = BANDS
     size = end - first
     places, who = array("d", bytes(16 * size)), array("i", bytes(4 * size))
     begins = array("i", bytes(4 * (BANDS + 1)))
@@ -30,7 +31,7 @@ def by_band(
     band = bands
     for k in range(first, end):
         up = (lats[k] - south) * per_lat
-        number = int(up) if 0.0 <= up < BANDS else 0
+        number = int(up) if 0.0 <= up < most else 0
         band[k - first] = number
         at[number + 1] += 1
     for k in range(BANDS):

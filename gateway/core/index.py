@@ -24,7 +24,7 @@ BLOCK, FOUND = 128, 2048
 """So many fixes are sifted at once, where that is worth it: plain Python does not wait for memory."""
 BANDED, BANDED_AT_ONCE = 4096, 1 << 20
 """So many fixes are worth sorting, and so many are sorted at once, which takes 30 bytes each, ..."""
-WIDE = 1 << 23
+WIDE = 1 << 20
 """... where the records are more whole numbers than this: a smaller index stays near the processor."""
 FLAT_RADIUS_M, FLAT_LAT = 2_000.0, 70.0
 """Circles up to here are flat enough for the quick look ..."""
