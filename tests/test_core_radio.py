@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 from core_words import T0, assert_order, play, shop, standing, told
+from msgspec.structs import replace
 
 from gateway.core import Core
 from gateway.core.health import Health
@@ -281,3 +282,18 @@ def test_how_loud_a_phone_is_does_not_matter(shift_db: float) -> None:
         Reading(r.t_s, "anna", "tag", r.link, r.rssi_dbm + shift_db) for r in standing("bread", 0, 20)
     ]
     assert entered(play(shop(), readings)) == ["bread"]
+
+
+def test_what_a_tag_says_of_itself_is_evidence_of_its_events() -> None:
+    core, readings = Core(shop()), standing("milk", 0, 20)
+    readings[0] = replace(readings[0], battery_pct=71.0)
+    readings[-1] = replace(readings[-1], battery_pct=70.0, moved=True)
+    events = core.observe(readings[:-1])
+    taken = core.snapshot()
+    core = Core(shop())
+    core.restore(taken)
+    events += core.observe([readings[-1], *standing("wine", 20, 40)])
+    said = [(e.change, e.zone, e.evidence.get("battery_pct"), e.evidence.get("moved")) for e in events]
+    assert ("entered", "milk", 71.0, None) in said
+    assert ("left", "milk", 70.0, True) in said
+    assert ("entered", "wine", 70.0, True) in said

@@ -22,7 +22,7 @@ SURE_ACCURACY_M = 50.0
 OUT_HOLDS_S = 2.0
 """So long beyond the margin ends a stay, unless a fix is further out by `CLEARLY` times its accuracy."""
 CLEARLY = 0.75
-SHALLOW, CUT_SHALLOW = 0.55, 0.1
+SHALLOW, CUT_SHALLOW = 0.5, 0.1
 """Part of the accuracy; less deep is not worth a word, for a fix and for a line. Asking for more depth
 makes fewer false words beside a fence and later true ones: 0.1 more a fifth fewer, and 0.1 s later."""
 STANDING, CRAWL, CALM, TURN_FADES, FAST = 1 / 3, 7 / 12, 13 / 12, 16 / 12, 5 / 3

@@ -14,7 +14,7 @@ cdef class Crowd:
     cdef public double next_step_s
     cdef readonly Ears ears
     cdef readonly Beliefs beliefs
-    cdef readonly dict confirm_by_s
+    cdef readonly dict confirm_by_s, said
     cdef readonly list movers, changed, suspects
     cdef dict _link, _row
     cdef frozenset _unplaced

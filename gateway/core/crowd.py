@@ -53,6 +53,8 @@ class RadioDevice(Struct):
     """A resumed stay must be confirmed by then."""
     implausible: bool = False
     """Heard at two receivers at once that are too far apart: somebody has copied its identity."""
+    said: tuple[float | None, bool | None] | None = None
+    """Battery in percent and whether it moved, of a device that says so."""
 
 
 class Crowd:
@@ -69,6 +71,8 @@ class Crowd:
         self.reached_s = float("-inf")
         self.confirm_by_s: dict[int, float] = {}
         """Rows whose resumed stay must be confirmed by then."""
+        self.said: dict[int, tuple[float | None, bool | None]] = {}
+        """By row of a device that says so, its battery in percent and whether it moved."""
         self.movers: list[int] = []
         """Rows that the last step takes to another zone."""
         self.changed: list[int] = []
@@ -141,6 +145,7 @@ class Crowd:
                 del self._row[who[0]]
             self._who[row], self._holds[row], self._stepping[row] = None, (), 0
             self.confirm_by_s.pop(row, None)
+            self.said.pop(row, None)
             self._free.append(row)
 
     def rows(self) -> list[int]:
@@ -183,6 +188,9 @@ class Crowd:
             row = self.add(subject, device, now_s) if found is None else found
             self._last_subject, self._last_device, self._last_row = subject, device, row
         self.ears.hear(row, link, rssi_dbm, now_s)
+        battery_pct, moved = reading.battery_pct, reading.moved
+        if battery_pct is not None or moved is not None:
+            self.said[row] = battery_pct, moved
         if not self._stepping[row]:
             self._stepping[row] = 1
             if self.next_step_s == NEVER:
@@ -318,6 +326,7 @@ class Crowd:
             self.zones[self._zone[row]],
             self.confirm_by_s.get(row),
             bool(self._implausible[row]),
+            self.said.get(row),
         )
 
     def load(self, device: RadioDevice) -> int:
@@ -330,6 +339,8 @@ class Crowd:
         self._zone[row], self._run_s[row] = self.zones.index(device.zone or OUTSIDE), device.run_s
         if device.confirm_by_s is not None:
             self.confirm_by_s[row] = device.confirm_by_s
+        if device.said is not None:
+            self.said[row] = device.said
         return row
 
     @property

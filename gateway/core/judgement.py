@@ -19,7 +19,7 @@ from gateway.core.windows import SURE_ACCURACY_M
 OUT_HOLDS_S = 2.0
 """So long beyond the margin ends a stay, unless a fix is further out by `CLEARLY` times its accuracy."""
 CLEARLY = 0.75
-SHALLOW, CUT_SHALLOW = 0.55, 0.1
+SHALLOW, CUT_SHALLOW = 0.5, 0.1
 """Part of the accuracy; less deep is not worth a word, for a fix and for a line. Asking for more depth
 makes fewer false words beside a fence and later true ones: 0.1 more a fifth fewer, and 0.1 s later."""
 STANDING, CRAWL, CALM, TURN_FADES, FAST = 1 / 3.0, 7 / 12.0, 13 / 12.0, 16 / 12.0, 5 / 3.0

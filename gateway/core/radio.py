@@ -159,12 +159,17 @@ class Radio:
         links = self._heard(row, now_s)
         link, rssi_dbm = max(links, key=lambda h: h[1])
         beliefs = self._crowd.beliefs
-        evidence = {
+        evidence: dict[str, Any] = {
             "receiver": self._map.links[link],
             "rssi_dbm": round(rssi_dbm, 1),
             "links": len(links),
             "margin": round(beliefs.p - beliefs.next_p, 3),
         }
+        battery_pct, moved = self._crowd.said.get(row, (None, None))
+        if battery_pct is not None:
+            evidence["battery_pct"] = battery_pct
+        if moved is not None:
+            evidence["moved"] = moved
         return evidence | ({"implausible": True} if self._crowd.is_implausible(row) else {})
 
     # --- claims ---
