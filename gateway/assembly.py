@@ -59,7 +59,7 @@ class Assembly(Struct):
 
 def read_configuration(directory: Path) -> Configuration:
     """Map, settings, profiles and consent records. ConfigError with every problem of every file."""
-    profiles = firmware.load_profiles(own=directory / "profiles")
+    profiles = firmware.profiles_of(directory)
     problems: list[Problem] = []
     loaded: tuple[SiteMap, GatewaySettings] | None = None
     try:

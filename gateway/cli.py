@@ -9,54 +9,22 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from gateway import __version__
-from gateway.errors import ConfigError, GatewayError
-
-EXIT_PROBLEMS = 1
-EXIT_CONFIG = 78
-
-Directory = click.Path(exists=True, file_okay=False, path_type=Path)
-ReadableFile = click.Path(exists=True, dir_okay=False, path_type=Path)
-NewFile = click.Path(dir_okay=False, path_type=Path)
-
-
-def _fail(error: GatewayError, code: int) -> NoReturn:
-    """Say what is wrong as an operator can use it, and leave."""
-    if isinstance(error, ConfigError):
-        for problem in error.problems:
-            click.echo(problem.with_caret(), err=True)
-        n = len(error.problems)
-        click.echo(f"{n} problem{'s' if n != 1 else ''} found", err=True)
-    else:
-        click.echo(f"gateway: {error}", err=True)
-    sys.exit(code)
-
-
-def _problems_exit(code: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Errors of this program become a message and `code`; all others are bugs and keep their traceback."""
-
-    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(verb)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return verb(*args, **kwargs)
-            except ConfigError as error:
-                _fail(error, code)
-            except GatewayError as error:
-                _fail(error, EXIT_PROBLEMS)
-            except BrokenPipeError:  # the reader of our output has seen enough
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-        return guarded
-
-    return decorate
+from gateway.cli_simulate import simulate
+from gateway.cli_words import (
+    EXIT_CONFIG,
+    EXIT_PROBLEMS,
+    Directory,
+    NewFile,
+    ReadableFile,
+    problems_exit,
+    stand,
+)
 
 
 def _log_to_stderr() -> None:
@@ -84,7 +52,7 @@ def main() -> None:
 @main.command()
 @click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
 @click.option("--clock", metavar="START,RATE", help="Simulated time, e.g. 2025-12-22T08:00:00Z,20.")
-@_problems_exit(EXIT_CONFIG)
+@problems_exit(EXIT_CONFIG)
 def run(directory: Path, clock: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT.
 
@@ -101,7 +69,7 @@ def run(directory: Path, clock: str | None) -> None:
 
 
 @main.command()
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def demo() -> None:
     """Show the whole path: a simulated store and car park, a real broker, the real daemon.
 
@@ -114,7 +82,7 @@ def demo() -> None:
 
 @main.command()
 @click.argument("directory", type=Directory, default=Path())
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def check(directory: Path) -> None:
     """Check every file of a configuration and name all problems in one run.
 
@@ -169,7 +137,7 @@ def schema(folder: Path | None) -> None:
 )
 @click.option("--max-mb", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--max-hours", type=click.FloatRange(0, min_open=True), default=24.0, show_default=True)
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max_hours: float) -> None:
     """Record what is heard of enrolled devices, and of nobody else, until stopped or full.
 
@@ -196,7 +164,7 @@ def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max
               help="hold: wait 30 s for late fixes and decide in the order of their times.")  # fmt: skip
 @click.option("--out", type=NewFile, help="Write here instead of standard output.")
 @click.option("--publish", metavar="HOST:PORT", help="Put the signals on this broker instead (loopback).")
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def replay(recording: Path, directory: Path | None, **options: Any) -> None:
     """Run a recording through the real pipeline: signals in, events out.
 
@@ -221,17 +189,10 @@ def replay(recording: Path, directory: Path | None, **options: Any) -> None:
 @click.option("--config", "directory", type=Directory, required=True, help="Directory of the map.")
 @click.option("--device-class", type=click.Choice(["phone", "store_tag"]), help="Instead of the map's.")
 @click.option("--device", metavar="ID", help="Identity of the device you carry; without: the loudest.")
-@click.option(
-    "--stand",
-    "stand_s",
-    type=click.FloatRange(1),
-    default=60.0,
-    show_default=True,
-    help="Seconds to stand in each zone.",
-)
+@stand
 @click.option("--follow", type=ReadableFile, help="Hear by a recording that is being written.")
 @click.option("--write", is_flag=True, help="Write calibration.yaml beside the map.")
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def calibrate_verb(
     recording: Path | None,
     directory: Path,
@@ -261,7 +222,7 @@ def calibrate_verb(
 @click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=10.0, show_default=True)
 @click.option("--adapter", metavar="ADDRESS", help="Address of the adapter; default: the first one powered.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one a device.")
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def scan(directory: Path | None, seconds: float, adapter: str | None, as_json: bool) -> None:
     """Show what this machine's radio hears now, and YAML to place what is unknown on the map.
 
@@ -273,95 +234,13 @@ def scan(directory: Path | None, seconds: float, adapter: str | None, as_json: b
     asyncio.run(session.scan(wanted, click.echo, lambda text: click.echo(text, err=True)))
 
 
-@main.group()
-def simulate() -> None:
-    """Write a recording of a simulated scene on a map."""
-
-
-def _scene(verb: Callable[..., None]) -> Callable[..., None]:
-    """The options that every scene has."""
-    for option in (
-        click.option("--minutes", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True),
-        click.option("--seed", default=1, show_default=True),
-        click.option("--out", type=NewFile, required=True, help="The recording, .jsonl or .jsonl.gz."),
-        click.option("--config", "directory", type=Directory, required=True, help="Directory of the map."),
-    ):
-        verb = option(verb)
-    return verb
-
-
-@simulate.command("store")
-@_scene
-@click.option("--walk", type=NewFile, help="Write the calibration walk of the same store as well.")
-@click.option(
-    "--stand",
-    "stand_s",
-    type=click.FloatRange(1),
-    default=60.0,
-    show_default=True,
-    help="Seconds that the walk stands in each zone.",
-)
-@click.option(
-    "--foreign", type=click.IntRange(0), default=8, show_default=True, help="Phones that nobody enrolled."
-)
-@click.option("--outside", type=click.IntRange(0), default=0, help="People who walk past beside the store.")
-@click.option(
-    "--drift",
-    "drift_db",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="Spread in dB of the receivers' levels since the walk.",
-)
-@click.option("--dead", multiple=True, metavar="RECEIVER", help="Hears nothing in the second half.")
-@click.option("--will", is_flag=True, help="Dead receivers say so, by their last will.")
-@_problems_exit(EXIT_PROBLEMS)
-def simulate_store(directory: Path, out: Path, **options: Any) -> None:
-    """Shoppers between the shelves, with labels that say where they stand, and what goes wrong in a store.
-
-    Example: gateway simulate store --config config/store --out monday.jsonl.gz --walk walk.jsonl.gz
-    """
-    from gateway.sim.store import Trouble
-    from gateway.verbs import simulate as session
-
-    trouble = Trouble(*(options.pop(name) for name in ("outside", "drift_db", "dead", "will")))
-    session.write_store(directory, out, trouble=trouble, **options)
-
-
-@simulate.command("demo")
-@_scene
-@_problems_exit(EXIT_PROBLEMS)
-def simulate_demo(directory: Path, out: Path, seed: int, minutes: float) -> None:
-    """The shop and the cars of `gateway demo`.
-
-    Example: gateway simulate demo --config config/demo --out demo.jsonl.gz
-    """
-    from gateway.verbs import simulate as session
-
-    session.write("demo", directory, out, seed=seed, duration_s=minutes * 60)
-
-
-@simulate.command("drives")
-@_scene
-@click.option("--truth", type=NewFile, help="What each car really did at each fence, as JSON Lines.")
-@click.option("--every", "every_s", default=90.0, show_default=True, help="Seconds between two cars.")
-@click.option("--interval", "interval_s", type=click.FloatRange(0.1), multiple=True, default=(1.0,),
-              help="Seconds between two fixes, 1 if not given; several: each car has one.")  # fmt: skip
-@click.option("--late", type=click.FloatRange(0, 1), default=0.0, help="Share of fixes that come late.")
-@_problems_exit(EXIT_PROBLEMS)
-def simulate_drives(directory: Path, out: Path, **options: Any) -> None:
-    """Cars that visit, stop briefly, drive by, crawl past or wait at a red light, with their truth.
-
-    Example: gateway simulate drives --config config/store --out cars.jsonl.gz --truth truth.jsonl
-    """
-    from gateway.verbs import simulate as session
-
-    session.write_drives(directory, out, **options)
+main.add_command(simulate)
 
 
 @main.command()
 @click.option("--fences", type=click.IntRange(1, 100_000), default=2000, show_default=True)
 @click.option("--fixes", type=click.IntRange(1, 10_000_000), default=20_000, show_default=True)
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def bench(fences: int, fixes: int) -> None:
     """Measure the core against plain Python: ratios of CPU time in one run, contenders in turn.
 
@@ -387,12 +266,12 @@ _own_profiles = click.option(
 
 @profiles.command("list")
 @_own_profiles
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def profiles_list(directory: Path | None) -> None:
     """Name every profile, the topics it is heard on, and what could not be verified."""
-    from gateway.profiles import load_profiles
+    from gateway.profiles import profiles_of
 
-    loaded = load_profiles(own=directory and directory / "profiles")
+    loaded = profiles_of(directory)
     for name in loaded.names:
         click.echo(f"{name:22} {' '.join(loaded.topics(name, None)) or 'BLE'}")
         if doubt := loaded.doubt(name):
@@ -401,12 +280,12 @@ def profiles_list(directory: Path | None) -> None:
 
 @profiles.command("test")
 @_own_profiles
-@_problems_exit(EXIT_PROBLEMS)
+@problems_exit(EXIT_PROBLEMS)
 def profiles_test(directory: Path | None) -> None:
     """Run the vectors that every profile carries from its vendor's document."""
-    from gateway.profiles import load_profiles
+    from gateway.profiles import profiles_of
 
-    results = load_profiles(own=directory and directory / "profiles").test()
+    results = profiles_of(directory).test()
     wrong = [result for result in results if not result.passed]
     for result in wrong:
         click.echo(str(result), err=True)

@@ -68,6 +68,22 @@ def test_commands(arguments: list[str | Path], code: int, words: str) -> None:
     assert (result.exit_code, words in result.output) == (code, True), result.output
 
 
+def test_a_survey_reads_the_profiles_of_the_map_too(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config" / "demo", tmp_path / "config")
+    shipped = (ROOT / "firmware_profiles" / "traccar.yaml").read_text()
+    (tmp_path / "config" / "profiles").mkdir()
+    own = shipped.replace("profile: traccar", "profile: lorries").replace(
+        "topic: positions", "topic: lorries/1"
+    )
+    (tmp_path / "config" / "profiles" / "lorries.yaml").write_text(own)
+    position = {"latitude": 50.9, "longitude": 6.9, "fixTime": "2026-03-01T09:00:00Z"}
+    said = json.dumps({"position": position, "device": {"uniqueId": "7"}})
+    line = {"t": 1772355601.0, "mqtt": {"topic": "lorries/1", "payload": said, "retain": False}}
+    (tmp_path / "day.jsonl").write_text(json.dumps(line) + "\n")
+    result = gateway("replay", tmp_path / "day.jsonl", "--config", tmp_path / "config", "--all-devices")
+    assert '"profiles.lorries":{"matched":1}' in result.stderr
+
+
 def test_a_map_alone_is_enough_for_a_survey(place: Path) -> None:
     result = gateway("replay", place / "walk.jsonl", "--all-devices", "--stage", "presence")
     assert result.exit_code == 0, result.output

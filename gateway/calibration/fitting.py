@@ -233,10 +233,6 @@ class _Usual(NamedTuple):
     """Of a zone around the line."""
 
 
-def _or(value: float | None, instead: float) -> float:
-    return instead if value is None else value
-
-
 def _link(seen: Cluster, seconds: int, zone_dbm: float, line_dbm: float, usual: _Usual) -> LinkModel:
     variance_db2 = (seen.square_db2 + SHRINK_SD * usual.sd_db**2) / (seen.count + SHRINK_SD) + DRIFT_DB**2
     if not seen.count:

@@ -2,15 +2,15 @@
 cimport cython
 from gateway.core.agenda cimport Agenda
 from gateway.core.fences cimport Place
-from gateway.core.judgement cimport Undecided, announces, is_inside, side_odds, side_probability
+from gateway.core.judgement cimport Undecided, announces, is_inside, rolls, side_odds, side_probability
 from gateway.core.moments cimport Moment
 from gateway.core.stays cimport Stays, thousandths
 from gateway.core.table cimport Pairs
 from gateway.core.tracks cimport Samples, Tracks
 from gateway.core.vehicles cimport Vehicles
 
-cdef double INFINITE, UNKNOWN, NOTICED_S, TAIL_S, APPROACH_AGAIN, ENTERING_TRUST, SILENCE_TRUST, LOST_TRUST, STANDING
-cdef double APPROACH_AGAIN_S, LATE_S, LOST_S, SILENCE_S, SURE_ACCURACY_M, TRACK_KEPT_S
+cdef double INFINITE, UNKNOWN, NOTICED_S, TAIL_S, APPROACH_AGAIN, ENTERING_TRUST, SILENCE_TRUST, LOST_TRUST
+cdef double LOST_S, SILENCE_S, SURE_ACCURACY_M, TRACK_KEPT_S
 cdef int NONE, VEHICLE, IN, FOUND, CUT, OUT, ARRIVED, GONE_IN, GONE_OUT, LOST, OUTSIDE, WITHIN, ENTERING, INSIDE
 cdef int STATE, AT, SLOW, SAY_ENTERING, SAY_ENTERED, SAY_PASSED, SAY_LEFT
 cdef list TABLE
@@ -30,9 +30,12 @@ cdef class Arrivals:
     @cython.locals(track=Py_ssize_t, tracks=Tracks, sample=Py_ssize_t, newest_s=double, t_s=double, known=bint,
                    before=Py_ssize_t)
     cpdef observe(self, fix, double now_s)
-    @cython.locals(moment=Moment, samples=Samples, vehicles=Vehicles, lat=double, lon=double, count=Py_ssize_t,
-                   k=Py_ssize_t, place=Place, pair=Py_ssize_t, depth_m=double)
+    @cython.locals(moment=Moment, samples=Samples)
     cdef _newest(self, Py_ssize_t track, Py_ssize_t sample, Py_ssize_t before, double newest_s, double now_s)
+    cdef _late(self, Py_ssize_t track, Py_ssize_t sample, Py_ssize_t before, double now_s)
+    @cython.locals(moment=Moment, vehicles=Vehicles, count=Py_ssize_t, k=Py_ssize_t, place=Place, pair=Py_ssize_t,
+                   depth_m=double, inside=bint)
+    cdef _meet(self, double lat, double lon)
     @cython.locals(moment=Moment, pairs=Pairs, undecided=Undecided, sure=double, slow=bint, quiet_until_s=double,
                    state=int, was_at=int, row=Py_ssize_t)
     cdef _inside(self, Place place, Py_ssize_t pair, double depth_m)
@@ -48,9 +51,6 @@ cdef class Arrivals:
     cdef _outside(self, Place place, Py_ssize_t pair, double depth_m)
     @cython.locals(moment=Moment, samples=Samples, was_m=double, again_m=double)
     cdef Py_ssize_t _approach(self, Place place, Py_ssize_t pair, double distance_m, double sure) except -2
-    @cython.locals(moment=Moment, vehicles=Vehicles, count=Py_ssize_t, k=Py_ssize_t, place=Place, pair=Py_ssize_t,
-                   depth_m=double)
-    cdef _late(self, Py_ssize_t track, Py_ssize_t sample, Py_ssize_t before, double now_s)
     @cython.locals(moment=Moment, pairs=Pairs, undecided=Undecided, sure=double, closed_s=double, slow=bint,
                    row=Py_ssize_t, quiet_until_s=double)
     cdef _late_inside(self, Place place, Py_ssize_t pair, double depth_m)
@@ -69,5 +69,3 @@ cdef class Arrivals:
     cpdef schedule(self, Py_ssize_t track)
 
     cdef _end(self, Py_ssize_t track)
-    @cython.locals(row=Py_ssize_t, kept_s=double)
-    cdef bint _is_over(self, Py_ssize_t pair)

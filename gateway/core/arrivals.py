@@ -5,47 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from gateway.core.agenda import Agenda, Due, Key
+from gateway.core.bits import AT, INFINITE, SLOW, STATE, UNKNOWN
 from gateway.core.fences import Place
-from gateway.core.judgement import announces, is_inside, side_odds, side_probability
+from gateway.core.judgement import announces, is_inside, rolls, side_odds, side_probability
 from gateway.core.moments import Moment
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays, Told, thousandths
 from gateway.core.tracks import REASONS
 from gateway.core.vehicles import Vehicles
-from gateway.core.visits import NEXT, Clue, State
+from gateway.core.visits import ENTERING, INSIDE, NEXT, OUTSIDE, WITHIN, Clue, State, Word
 from gateway.core.windows import (
-    APPROACH_AGAIN_S,
-    LATE_S,
     LOST_S,
     SILENCE_S,
     SURE_ACCURACY_M,
+    TAIL_S,
     TRACK_KEPT_S,
 )
 from gateway.model import Fence, Fix, OpenStay
 
-INFINITE, UNKNOWN = float("inf"), -1.0
 NOTICED_S = 12.0
 """So long inside is worth a word, however shallow."""
-TAIL_S = 30.0
-"""So long after a stay or crossing, a line that cuts the fence is still its tail."""
 APPROACH_AGAIN = 1.5
 """Beyond so many times the ring an approach may be announced again."""
 ENTERING_TRUST, SILENCE_TRUST, LOST_TRUST = 0.5, 0.8, 0.5
 """What the probability of the side is worth for a provisional word and for one that silence decides, and the
 confidence of one that is given up."""
-STANDING = 1 / 3.0
-"""As in judgement.py."""
 VEHICLE: int = Due.VEHICLE.value
 
 IN, FOUND, CUT, OUT, ARRIVED, GONE_IN, GONE_OUT, LOST = (clue.value for clue in Clue)
-OUTSIDE, WITHIN, ENTERING, INSIDE = (state.value for state in State)
-STATE, AT = 7, 8
-"""The bits of a pair's state: the state itself, and that the last fix was inside."""
-SLOW = 1
-"""As in stays.py."""
 TABLE = [NEXT.get((state, clue), (state, -1)) for state in State for clue in Clue]
 """By eight times the state and the clue; -1: changes nothing."""
-SAY_ENTERING, SAY_ENTERED, SAY_PASSED, SAY_LEFT = 1, 2, 3, 4
+_, SAY_ENTERING, SAY_ENTERED, SAY_PASSED, SAY_LEFT = (word.value for word in Word)
 
 
 class Arrivals:
@@ -87,20 +77,31 @@ class Arrivals:
         moment, samples = self._moment, self._tracks.samples
         moment.come(track, sample, before, newest_s, now_s)
         if moment.line:
-            lat, lon = samples.lat[before], samples.lon[before]
+            self._meet(samples.lat[before], samples.lon[before])
         else:
-            lat, lon = moment.lat, moment.lon
-        vehicles = self.vehicles
-        count = vehicles.seek(track, lat, lon, moment.lat, moment.lon)
+            self._meet(moment.lat, moment.lon)
+
+    def _late(self, track: int, sample: int, before: int, now_s: float) -> None:
+        """An older fix adds what is missing and takes nothing back."""
+        self._moment.come_late(track, sample, before, now_s)
+        self._meet(self._moment.lat, self._moment.lon)
+
+    def _meet(self, lat: float, lon: float) -> None:
+        """The fix meets each fence that can matter to its vehicle on the line from there."""
+        moment, vehicles = self._moment, self.vehicles
+        count = vehicles.seek(moment.track, lat, lon, moment.lat, moment.lon)
         if count == 0:
             return
         moment.measure()
         for k in range(count):
             place, pair = vehicles.fences.places[vehicles.fences.found[k]], vehicles.visited[k]
             depth_m = place.shape.depth_m(moment.lat, moment.lon)
-            if is_inside(depth_m, moment.accuracy_m):
+            inside = is_inside(depth_m, moment.accuracy_m)
+            if inside and moment.late:
+                self._late_inside(place, pair, depth_m)
+            elif inside:
                 self._inside(place, pair, depth_m)
-            else:
+            elif not moment.late:
                 self._outside(place, pair, depth_m)
 
     def _inside(self, place: Place, pair: int, depth_m: float) -> None:
@@ -140,7 +141,7 @@ class Arrivals:
         moment, undecided = self._moment, self._undecided
         if moment.accuracy_m > SURE_ACCURACY_M:
             return
-        if moment.speed_kmh == UNKNOWN or moment.speed_kmh >= STANDING * place.slow_kmh:
+        if rolls(moment.speed_kmh, place):
             undecided.turn_deg[row] = max(undecided.turn_deg[row], moment.turn())
         if was_at and moment.before != NONE and not (state == WITHIN and moment.stale):
             undecided.count(row, moment.gap_s, moment.speed_kmh, place)
@@ -195,7 +196,7 @@ class Arrivals:
             self._apply(pair, CUT, depth_m, sure)
         elif place.reach_m > 0.0:
             pair = self._approach(place, pair, -depth_m, sure)
-        if pair != NONE and self._is_over(pair):
+        if pair != NONE and self.vehicles.is_over(pair, self._moment.t_s):
             self.vehicles.leave(moment.track, pair)
 
     def _approach(self, place: Place, pair: int, distance_m: float, sure: float) -> int:
@@ -215,21 +216,6 @@ class Arrivals:
             told = Told(moment.t_s, moment.now_s, evidence)
             self._stays.approaching(pair, again_m, thousandths(sure), told)
         return pair
-
-    def _late(self, track: int, sample: int, before: int, now_s: float) -> None:
-        """An older fix adds what is missing and takes nothing back."""
-        moment = self._moment
-        moment.come_late(track, sample, before, now_s)
-        vehicles = self.vehicles
-        count = vehicles.seek(track, moment.lat, moment.lon, moment.lat, moment.lon)
-        if count == 0:
-            return
-        moment.measure()
-        for k in range(count):
-            place, pair = vehicles.fences.places[vehicles.fences.found[k]], vehicles.visited[k]
-            depth_m = place.shape.depth_m(moment.lat, moment.lon)
-            if is_inside(depth_m, moment.accuracy_m):
-                self._late_inside(place, pair, depth_m)
 
     def _late_inside(self, place: Place, pair: int, depth_m: float) -> None:
         moment, pairs, undecided = self._moment, self._pairs, self._undecided
@@ -355,15 +341,6 @@ class Arrivals:
 
     def schedule(self, track: int) -> None:
         self._agenda.put(VEHICLE, track, self.due_s(VEHICLE, track))
-
-    def _is_over(self, pair: int) -> bool:
-        """Nothing is left to remember: the fix that is looked at lies outside, and no tail is expected."""
-        row = self._pairs.undecided[pair]
-        kept_s = max(
-            self._undecided.closed_s[row] + TAIL_S + LATE_S,
-            self._undecided.announced_s[row] + APPROACH_AGAIN_S,
-        )
-        return self._moment.t_s > kept_s
 
     # --- restart, withdrawal, another map ---
 

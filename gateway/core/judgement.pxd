@@ -24,6 +24,7 @@ cdef class Undecided(Rows):
 
 @cython.locals(slow=double)
 cdef double rate(double speed_kmh, Place place)
+cpdef bint rolls(double speed_kmh, Place place)
 cdef double part(double value, double none, double full)
 cpdef bint is_inside(double depth_m, double accuracy_m)
 @cython.locals(closing_ms=double)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from array import array
 
+from gateway.core.bits import INFINITE, UNKNOWN
 from gateway.core.fences import Place
 from gateway.core.rows import Rows, widened
 from gateway.core.windows import SURE_ACCURACY_M
@@ -44,7 +45,7 @@ COUNTED_GAP_S = 60.0
 """Between two fixes inside at most so much time counts."""
 CLOSING_MS = 2.0
 """Slower than this nobody approaches: it could be noise."""
-UNKNOWN, INFINITE, SQRT2 = -1.0, float("inf"), 1.4142135623730951
+SQRT2 = 1.4142135623730951
 
 
 class Undecided(Rows):
@@ -99,7 +100,7 @@ class Undecided(Rows):
         if speed_kmh == UNKNOWN:
             self.slowed[row] += gap_s / UNKNOWN_SPEED_S
             return
-        if speed_kmh < STANDING * place.slow_kmh:
+        if not rolls(speed_kmh, place):
             self.standing_s[row] += gap_s
         worth = gap_s * rate(speed_kmh, place)
         if speed_kmh <= CRAWL * place.slow_kmh:
@@ -154,6 +155,11 @@ def rate(speed_kmh: float, place: Place) -> float:
     """What a second inside is worth: 1 / confirm_s standing, a third of it at the slow speed."""
     slow = speed_kmh / place.slow_kmh
     return 0.0 if slow > FAST else 1.0 / (place.confirm_s * (1.0 + 2.0 * slow * slow))
+
+
+def rolls(speed_kmh: float, place: Place) -> bool:
+    """The vehicle does not stand, as far as is known."""
+    return speed_kmh == UNKNOWN or speed_kmh >= STANDING * place.slow_kmh
 
 
 def part(value: float, none: float, full: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gateway.core.bits import ASSUMED, BY_RECEPTION, OFF, STALE, UNKNOWN
 from gateway.core.earth import DEGREE_M, RADIAN
 from gateway.core.fences import Place
 from gateway.core.geometry import near
@@ -22,9 +23,6 @@ LINE_GAP_S = 5.0
 so straight: a line that cuts a corner of the fence is as likely to be too shallow as too deep."""
 LINE_PART, LINE_PARTS = 0.125, 8
 """A line is looked at after each such part of it."""
-UNKNOWN = -1.0
-STALE, BY_RECEPTION, ASSUMED, OFF = 1, 2, 4, 8
-"""As in tracks.py."""
 
 
 class Moment:

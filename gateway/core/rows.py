@@ -41,10 +41,6 @@ class Rows:
         self.used = 0
         self._given.clear()
 
-    def taken(self) -> int:
-        """How many rows are in use."""
-        return self.used - len(self._given)
-
     def _widen(self, room: int) -> None:
         """Make each array so long, with `widened`."""
         raise NotImplementedError

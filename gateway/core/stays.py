@@ -20,16 +20,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gateway.core.agenda import Agenda, Due, Key
+from gateway.core.bits import CLAIMS, HOLDS, INFINITE, SLOW
 from gateway.core.rows import NONE
 from gateway.core.table import Table
 from gateway.core.windows import APPROACH_AGAIN_S, RECORD_KEPT_S
 from gateway.model import Change, OpenStay, Presence
 
-INFINITE = float("inf")
 QUIET, ENTERING, INSIDE = 0, 1, 2
 """Phases of a record: none, an open `entering`, a stay."""
-SLOW, CLAIMS, HOLDS = 1, 2, 4
-"""What a pair says, as bits: the last evidence inside was slow; it claims an `entering` or a stay; a stay."""
 RECORD: int = Due.RECORD.value
 
 

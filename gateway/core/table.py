@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from array import array
 
+from gateway.core.bits import INFINITE
 from gateway.core.rows import NONE, Rows, widened
-
-INFINITE = float("inf")
 
 
 class Pairs(Rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 
+from gateway.core.bits import ASSUMED, BY_RECEPTION, INFINITE, OFF, ON, STALE, UNKNOWN
 from gateway.core.earth import DEGREE_M, RADIAN
 from gateway.core.geometry import arc_m
 from gateway.core.rows import NONE, Rows, widened
@@ -27,13 +28,6 @@ TURN_LEG_M, TURN_LEG_MS, TURN_LEGS = 10.0, 1.0, 4
 """A turn is measured on so many legs, each at least so long and driven at least so fast."""
 RECEPTION_SLACK_S = 10.0
 """Fixes stamped at reception may come bunched."""
-
-UNKNOWN = -1.0
-"""A speed that is not known."""
-INFINITE = float("inf")
-STALE, BY_RECEPTION, ASSUMED, OFF, ON = 1, 2, 4, 8, 16
-"""What a fix says, as bits: it was old when it came in; its time is that of reception; its accuracy is
-assumed; the ignition is off; it is on."""
 
 REASONS = ("invalid", "coarse", "implausible", "too_late", "duplicate")
 """Why a fix is no evidence."""

@@ -6,8 +6,8 @@ from gateway.core.stays cimport Stays
 from gateway.core.table cimport Pairs, Table
 from gateway.core.tracks cimport Tracks
 
-cdef double INFINITE
-cdef int NONE, STATE, AT, OUTSIDE, INSIDE
+cdef double INFINITE, APPROACH_AGAIN_S, LATE_S, TAIL_S
+cdef int NONE, STATE, OUTSIDE, INSIDE
 
 @cython.final
 cdef class Vehicles:
@@ -40,3 +40,5 @@ cdef class Vehicles:
     cpdef Py_ssize_t undecided_row(self, Py_ssize_t pair) except -2
     @cython.locals(pairs=Pairs, row=Py_ssize_t)
     cpdef settle(self, Py_ssize_t pair)
+    @cython.locals(row=Py_ssize_t, kept_s=double)
+    cpdef bint is_over(self, Py_ssize_t pair, double t_s)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
+from gateway.core.bits import INFINITE, STATE
 from gateway.core.fences import Fences, Place
 from gateway.core.judgement import Undecided
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays
 from gateway.core.tracks import Tracks
+from gateway.core.visits import INSIDE, OUTSIDE
+from gateway.core.windows import APPROACH_AGAIN_S, LATE_S, TAIL_S
 from gateway.model import Fence
-
-INFINITE = float("inf")
-STATE, AT = 7, 8
-"""The bits of a pair's state: the state itself, and that the last fix was inside."""
-OUTSIDE, INSIDE = 0, 3
-"""As in visits.py."""
 
 
 class Vehicles:
@@ -119,6 +116,15 @@ class Vehicles:
         if self.undecided.out_since_s[row] == INFINITE and self.undecided.quiet_until_s[row] == 0.0:
             self.undecided.give(row)
             pairs.undecided[pair] = NONE
+
+    def is_over(self, pair: int, t_s: float) -> bool:
+        """The vehicle is outside, and nothing is left to remember of the fence: no tail is expected."""
+        row = self.pairs.undecided[pair]
+        kept_s = max(
+            self.undecided.closed_s[row] + TAIL_S + LATE_S,
+            self.undecided.announced_s[row] + APPROACH_AGAIN_S,
+        )
+        return t_s > kept_s
 
     def visits(self, track: int) -> list[tuple[str, int]]:
         """Zone and pair, by zone."""

@@ -14,6 +14,9 @@ class State(IntEnum):
     INSIDE = 3
 
 
+OUTSIDE, WITHIN, ENTERING, INSIDE = (state.value for state in State)
+
+
 class Clue(IntEnum):
     IN = 0
     """A fix or line inside, deeper than noise."""

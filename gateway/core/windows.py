@@ -13,6 +13,8 @@ TRACK_KEPT_S = 24 * 3600.0
 APPROACH_AGAIN_S = 600.0
 RECORD_KEPT_S = 600.0
 """So long a record without claims still knows where its last stay ended and which approach was told."""
+TAIL_S = 30.0
+"""So long after a stay or crossing, a line that cuts the fence is still its tail."""
 FASTEST_KMH = 200.0
 SURE_ACCURACY_M = 50.0
 """A worse fix is inside only when it is deep inside, makes no line and ends no stay."""

@@ -4,7 +4,7 @@ A profile is a YAML file; this room validates, compiles and applies it. It knows
 """
 
 from gateway.profiles.assembler import Assembler
-from gateway.profiles.loading import load_profiles, shipped_directory
+from gateway.profiles.loading import load_profiles, profiles_of, shipped_directory
 from gateway.profiles.outcome import Outcome
 from gateway.profiles.parts import Part
 from gateway.profiles.profiles import Profiles
@@ -18,5 +18,6 @@ __all__ = [
     "VectorResult",
     "check_vectors",
     "load_profiles",
+    "profiles_of",
     "shipped_directory",
 ]

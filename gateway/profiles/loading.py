@@ -23,6 +23,11 @@ def shipped_directory() -> Path:
     return inside if inside.is_dir() else package.parent / "firmware_profiles"
 
 
+def profiles_of(configuration: Path | None) -> Profiles:
+    """The shipped profiles, and those in a configuration's folder `profiles`. ConfigError as below."""
+    return load_profiles(own=configuration and configuration / "profiles")
+
+
 def load_profiles(directory: Path | None = None, *, own: Path | None = None) -> Profiles:
     """Every `*.yaml` of a directory (None: the shipped ones) and of `own`, which need not exist; compiled.
 

@@ -19,7 +19,7 @@ from gateway.counts import Counts
 from gateway.errors import GatewayError, RecordingError
 from gateway.identity import EveryDevice, Identification
 from gateway.model import Label, Message, Reading, Sighting, SiteMap
-from gateway.profiles import load_profiles
+from gateway.profiles import profiles_of
 from gateway.settings import load_site
 from gateway.settings.calibration import FILE, map_changed, map_digest, text
 from gateway.verbs import guide
@@ -40,7 +40,7 @@ class Wanted(Struct, frozen=True):
 def from_recording(path: Path, wanted: Wanted, say: Say) -> None:
     """ConfigError or RecordingError where the files cannot serve."""
     site = load_site(wanted.directory)
-    heard = _Heard(path, site)
+    heard = _Heard(path, wanted.directory, site)
     walk = samples(heard, _links(site))
     try:
         _learn(walk, heard.last_s, site, wanted, say)
@@ -125,11 +125,10 @@ def _of_class(walk: list[Sample], device_class: str) -> list[Sample]:
 class _Heard:
     """Readings and labels of a recording, in its order."""
 
-    def __init__(self, path: Path, site: SiteMap) -> None:
+    def __init__(self, path: Path, directory: Path, site: SiteMap) -> None:
         self._path = path
-        self._identification = Identification(
-            site, load_profiles().select(None, site.site), EveryDevice(), Counts()
-        )
+        profiles = profiles_of(directory).select(None, site.site)
+        self._identification = Identification(site, profiles, EveryDevice(), Counts())
         self.last_s = 0.0
 
     def __iter__(self) -> Iterator[Reading | Label]:

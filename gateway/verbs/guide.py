@@ -24,7 +24,7 @@ from gateway.hearing import sources_of
 from gateway.identity import EveryDevice, Identification
 from gateway.lanes import Lanes
 from gateway.model import Label, Message, Reading, Sighting, SiteMap
-from gateway.profiles import load_profiles
+from gateway.profiles import profiles_of
 from gateway.settings import load_site
 
 Ask = Callable[[str], Awaitable[str]]
@@ -105,7 +105,7 @@ async def walk(directory: Path, wishes: Wishes, terminal: Terminal) -> Walk:
         ]
     else:
         site = load_site(directory)
-        profiles = load_profiles().select(None, site.site)
+        profiles = profiles_of(directory).select(None, site.site)
         running = [_follow(wishes.follow, lanes)]
     ears = Ears(Identification(site, profiles, EveryDevice(), counts), lanes)
     hearing = [asyncio.ensure_future(source) for source in running]

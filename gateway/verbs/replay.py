@@ -19,7 +19,7 @@ from gateway.counts import Counts
 from gateway.errors import RecordingError
 from gateway.identity import EveryDevice
 from gateway.model import ConsentSignal, Presence, Signal
-from gateway.profiles import load_profiles
+from gateway.profiles import profiles_of
 from gateway.settings import load_site
 
 
@@ -72,14 +72,13 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
 
 
 def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
-    """A map is enough: no settings, no consent, every profile that is shipped."""
+    """A map is enough: no settings, no consent, every profile, shipped or the map's own."""
     counts = Counts()
     site = load_site(directory)
     if wanted.device_class is not None:
         site = msgspec.structs.replace(site, device_class=wanted.device_class)
-    tracker = assembly.tracker(
-        site, load_profiles().select(None, site.site), EveryDevice(), counts, hold=wanted.reorder == "hold"
-    )
+    profiles = profiles_of(directory).select(None, site.site)
+    tracker = assembly.tracker(site, profiles, EveryDevice(), counts, hold=wanted.reorder == "hold")
     stages.survey(signals, tracker, tail_s=wanted.tail_s, emit=emit)
     return tracker.counted()
 

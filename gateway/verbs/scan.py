@@ -19,7 +19,7 @@ from gateway.errors import GatewayError
 from gateway.identity import NO_KEYS
 from gateway.identity.recognition import Recognition
 from gateway.model import Sighting, Signal
-from gateway.profiles import Profiles, load_profiles
+from gateway.profiles import Profiles, profiles_of
 from gateway.settings.identity_keys import IdentityKeys
 from gateway.sources.ble import BleSource
 from gateway.verbs.scan_table import Air, Seen, as_json, for_the_map, table
@@ -86,7 +86,7 @@ def _claiming(counts: Counts, outcome: str) -> tuple[str, ...]:
 async def scan(wanted: Wanted, say: Say, tell: Say) -> None:
     """`say` prints results, `tell` what happens meanwhile. GatewayError: there is no radio that hears."""
     configuration = assembly.read_configuration(wanted.directory) if wanted.directory else None
-    profiles = configuration.profiles if configuration else load_profiles()
+    profiles = configuration.profiles if configuration else profiles_of(None)
     keys = assembly.identity_keys_of(configuration.settings) if configuration else NO_KEYS
     clock = PipelineClock()
     profiles = profiles.with_bind_keys(keys)
