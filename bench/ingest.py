@@ -38,13 +38,14 @@ from mosquitto import Mosquitto
 
 from gateway.counts import Counts
 from gateway.lanes import Lanes
-from gateway.located import load, validate
+from gateway.located import load
 from gateway.model import Fix, Message
 from gateway.mqtt import Endpoint
 from gateway.profiles import flat, load_profiles, shipped_directory
 from gateway.profiles.schema_mqtt import MqttProfile
 from gateway.profiles.typed import typed
 from gateway.sources.mqtt import MqttSource, Subscription
+from gateway.validated import validate
 
 T_S = 1766397602.0
 PAYLOADS = 2_000

@@ -1,7 +1,8 @@
 """YAML files whose every value remembers where it was written, and problems that point there.
 
-One YAML 1.2 document per file, read with ruamel.yaml's event parser and resolved by the core schema
-(YAML 1.2.2 §10.3.2): `10:20:30:40:50:11` and `NO` are text, `0o17` is 15, `<<` is an ordinary key.
+One document per file. libyaml cuts it into events (through PyYAML, whose reader in plain Python takes thirty
+times as long); they are resolved here, by the core schema of YAML 1.2.2 (§10.3.2): `10:20:30:40:50:11` and
+`NO` are text, `0o17` is 15, `<<` is an ordinary key.
 """
 
 from __future__ import annotations
@@ -9,21 +10,20 @@ from __future__ import annotations
 import difflib
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from ruamel.yaml import YAML, events
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+import yaml
+from yaml import events
 
 from gateway.errors import ConfigError, Problem
 
 MAX_BYTES = 1 << 20
 MAX_ALIAS_NODES = 100_000
 MAX_DEPTH = 50
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 T = TypeVar("T")
 
@@ -71,14 +71,23 @@ def _item_name(step: str | int, value: Any) -> str:
     return str(name if isinstance(name, str | int) else step)
 
 
+def shown(value: Any) -> str:
+    """A value as problems show it, cut at 60 characters."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list | tuple):
+        return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean x?` with the nearest of `known`, or nothing when none is near."""
     by_fold = {name.casefold().replace("-", "_"): name for name in known}
     near = difflib.get_close_matches(word.casefold().replace("-", "_"), by_fold, n=1)
     return f"; did you mean {by_fold[near[0]]}?" if near else ""
-
-
-# --- reading ---
 
 
 def load(
@@ -89,25 +98,25 @@ def load(
     ConfigError for whatever cannot be read as one YAML 1.2 document of at most 1 MiB, 50 levels and 100,000
     values out of aliases, and for duplicate keys. `name` is what problems call the file; by default the path.
     """
-    shown = str(path) if name is None else name
-    text = _text(path, shown)
+    called = str(path) if name is None else name
+    text = _text(path, called)
     lines = re.split(r"\r\n|\r|\n", text)
-    reader = _Reader(shown, lines)
+    reader = _Reader(called, lines)
     root = reader.document(text)
     if reader.problems:
         raise ConfigError(reader.problems)
-    document = Document(shown, root.value, root, lines)
+    document = Document(called, root.value, root, lines)
     if top is not None and not isinstance(root.value, top):
         expected = "a mapping (key: value)" if top is dict else "a list (- item)"
-        text = "the file is empty" if root.value is None else f"expected {expected}, got {_shown(root.value)}"
+        text = "the file is empty" if root.value is None else f"expected {expected}, got {shown(root.value)}"
         raise ConfigError([document.problem((), text)])
     return document
 
 
-def _text(path: Path, shown: str) -> str:
+def _text(path: Path, called: str) -> str:
     def wrong(text: str, before: bytes = b"") -> ConfigError:
         line_start = before.rpartition(b"\n")[2].decode("utf-8", "replace")
-        return ConfigError([Problem(shown, before.count(b"\n") + 1, len(line_start) + 1, "", text)])
+        return ConfigError([Problem(called, before.count(b"\n") + 1, len(line_start) + 1, "", text)])
 
     try:
         status = path.stat()
@@ -134,7 +143,8 @@ def _text(path: Path, shown: str) -> str:
     return text
 
 
-_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Three characters that YAML 1.2 allows are left out: line breaks to libyaml, and to few editors.
+_UNPRINTABLE = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
@@ -170,7 +180,7 @@ class _Reader:
 
     def document(self, text: str) -> _Spot:
         """The root of the one document; ConfigError where reading cannot go on."""
-        self._events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
         root = _Spot(1, 1)
         seen = False
         try:
@@ -180,7 +190,7 @@ class _Reader:
                         raise self._stop(event.start_mark, "a second document; a file holds one")
                     seen = True
                     root = self._value(next(self._events), 0)
-        except YAMLError as e:
+        except yaml.YAMLError as e:
             raise self._syntax(e) from None
         return root
 
@@ -188,6 +198,8 @@ class _Reader:
         return ConfigError([*self.problems, self._at(mark.line + 1, mark.column + 1, text)])
 
     def _at(self, line: int, column: int, text: str, key: str = "") -> Problem:
+        if line > len(self._lines):  # libyaml counts a line break more at the end of a file without one
+            line, column = len(self._lines), len(self._lines[-1]) + 1
         return Problem(self._name, line, column, key, text, self._lines[line - 1])
 
     def _value(self, event: Any, depth: int) -> _Spot:
@@ -253,8 +265,8 @@ class _Reader:
                 spot.value[key.value] = item.value
                 spot.inside[key.value] = item
 
-    def _syntax(self, error: YAMLError) -> ConfigError:
-        if not isinstance(error, MarkedYAMLError):
+    def _syntax(self, error: yaml.YAMLError) -> ConfigError:
+        if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
             return ConfigError([*self.problems, self._at(1, 1, "not YAML")])
         said, mark, opened = str(error.problem), error.problem_mark, error.context_mark
         text = next((text for part, text in _SYNTAX if part in said), said.replace("\n", " "))
@@ -262,138 +274,32 @@ class _Reader:
             mark = opened
         elif opened is not None and "{line}" in text:
             text = text.format(line=opened.line + 1)
-        elif self._lines[mark.line][: mark.column + 1].lstrip(" ").startswith("\t"):
+        elif mark.line < len(self._lines) and self._lines[mark.line][: mark.column + 1].lstrip(
+            " "
+        ).startswith("\t"):
             text = _TAB
         return self._stop(mark, text)
 
 
 _TAB = "a tab; YAML indents with spaces only"
+_ESCAPE = "no such escape; inside double quotes a backslash is written `\\\\`"
 _AT_OPENING = ("while scanning a simple key", "while scanning a quoted scalar")
 _SYNTAX = (
     ("'\\t'", _TAB),
     ("could not find expected ':'", "neither `key: value` nor `- item`; is `: ` missing?"),
     ("mapping values are not allowed", "a second `: ` here: wrong indentation, or text that needs quotes"),
     ("sequence entries are not allowed", "a list item cannot start here; check the indentation"),
+    ("did not find expected key", "the indentation fits nothing above; check the spaces and list dashes"),
+    ("expected '-' indicator", "the indentation fits nothing above; check the spaces and list dashes"),
     ("expected <block end>", "the indentation fits nothing above; check the spaces and list dashes"),
     ("expected ',' or ']'", "expected `,` or `]`: the `[` on line {line} is still open"),
     ("expected ',' or '}'", "expected `,` or `}}`: the `{{` on line {line} is still open"),
     ("end of stream", "the quote that opens here is never closed"),
     ("cannot start any token", "a value cannot start with this character; put the text in quotes"),
-    ("expected the node content", "a value is missing before this"),
+    ("expected node content", "a value is missing before this"),
+    ("unexpected ':'", "a `:` without a space after it; put the text in quotes"),
+    ("expected alphabetic or numeric", "`&` or `*` without a name; put the text in quotes"),
+    ("unknown escape", _ESCAPE),
+    ("hexdecimal number", _ESCAPE),
+    ("expected <document start>", "something after the end of the value; is it indented too little?"),
 )
-
-
-# --- validating ---
-
-
-def validate(document: Document, model: type[T]) -> T:
-    """The document as `model` (a pydantic model, or any type that pydantic understands).
-
-    ConfigError with every problem, worded for operators; a ValueError raised in a validator keeps its words.
-    """
-    kind: Any = model
-    try:
-        return cast(T, _adapter(kind).validate_python(document.data))
-    except ValidationError as e:
-        found = e.errors(include_url=False)
-    raise ConfigError(sorted({_problem(document, model, error) for error in found})) from None
-
-
-@lru_cache(maxsize=64)
-def _adapter(model: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(model)
-
-
-def _problem(document: Document, model: Any, error: Any) -> Problem:
-    kind, path = error["type"], error["loc"]
-    if kind == "missing":
-        last = path[-1]
-        text = f"missing key '{last}'" if isinstance(last, str) else f"item {last + 1} is missing"
-        return document.problem(path[:-1], text)
-    if kind == "extra_forbidden":
-        known = list(dict.fromkeys(_keys([model], path[:-1])))
-        hint = did_you_mean(str(path[-1]), known) or (known and "; known here: " + ", ".join(known)) or ""
-        return document.problem(path, f"unknown key{hint}", at_key=True)
-    at_key = path[-1:] == ("[key]",)
-    return document.problem(path[:-1] if at_key else path, _wording(error), at_key=at_key)
-
-
-def _wording(error: Any) -> str:
-    kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    if kind in ("value_error", "assertion_error"):
-        return str(context["error"])
-    if kind in _EXPECTED:
-        quote = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
-        return f"expected {_EXPECTED[kind]}, got {_shown(value)}{quote}"
-    if kind in ("literal_error", "enum", "union_tag_invalid"):
-        listed = context.get("expected") or context.get("expected_tags", "")
-        names = [quoted or bare for quoted, bare in re.findall(r"'([^']*)'|\b([0-9.]+)\b", listed)]
-        near = did_you_mean(value, names) if isinstance(value, str) else ""
-        got = context["tag"] if kind == "union_tag_invalid" else _shown(value)
-        return f"expected {' or '.join(filter(None, (', '.join(names[:-1]), names[-1])))}, got {got}{near}"
-    if kind in _LIMITS:
-        word, key = _LIMITS[kind]
-        return f"{word.format(context[key])}, got {_shown(value)}"
-    return str(error["msg"]).replace("Input should be", "expected")
-
-
-_EXPECTED = {
-    "string_type": "text",
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
-    "finite_number": "a finite number",
-    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
-    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "a list"),
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "a mapping"),
-    "none_required": "nothing",
-}
-_LIMITS = {
-    "greater_than": ("must be more than {}", "gt"),
-    "greater_than_equal": ("must be at least {}", "ge"),
-    "less_than": ("must be less than {}", "lt"),
-    "less_than_equal": ("must be at most {}", "le"),
-    "too_short": ("needs {} items or more", "min_length"),
-    "too_long": ("takes {} items at most", "max_length"),
-}
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict | list | tuple):
-        return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
-def _keys(types: Collection[Any], path: tuple[str | int, ...]) -> Iterator[str]:
-    """The keys that models take at `path`, in the order of the schema; union tags in the path are skipped."""
-    models = [m for t in types for m in _arms(t)]
-    if not path:
-        for model in models:
-            if isinstance(model, type) and issubclass(model, BaseModel):
-                yield from (field.alias or name for name, field in model.model_fields.items())
-        return
-    step, rest = path[0], path[1:]
-    inner: list[Any] = []
-    for model in models:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            inner += [f.annotation for n, f in model.model_fields.items() if step in (f.alias or n, n)]
-        elif get_origin(model) is dict:
-            inner.append(get_args(model)[1])
-        elif isinstance(step, int):
-            inner += [a for a in get_args(model) if a is not Ellipsis]
-    yield from _keys(inner or models, rest)
-
-
-def _arms(kind: Any) -> Iterator[Any]:
-    origin = get_origin(kind)
-    if origin is Annotated:
-        yield from _arms(get_args(kind)[0])
-    elif origin in (Union, UnionType):
-        for arm in get_args(kind):
-            yield from _arms(arm)
-    else:
-        yield kind

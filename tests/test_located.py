@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.errors import ConfigError
-from gateway.located import Document, did_you_mean, load, validate
+from gateway.located import Document, did_you_mean, load
+from gateway.validated import validate
 
 
 def read(tmp_path: Path, text: str | bytes, **options: Any) -> Document:
@@ -86,6 +90,12 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
             "f.yaml:2:3: the indentation fits nothing above; check the spaces and list dashes",
         ),
         ("a: @b\n", "f.yaml:1:4: a value cannot start with this character; put the text in quotes"),
+        ("a: {b:}\n", "f.yaml:1:6: a `:` without a space after it; put the text in quotes"),
+        ("a: *\n", "f.yaml:1:5: `&` or `*` without a name; put the text in quotes"),
+        ('a: "C:\\Temp"\n', "f.yaml:1:7: no such escape; inside double quotes a backslash is written `\\\\`"),
+        ('a: "C:\\x"\n', "f.yaml:1:9: no such escape; inside double quotes a backslash is written `\\\\`"),
+        ("a: [1\nb", "f.yaml:2:2: expected `,` or `]`: the `[` on line 1 is still open"),
+        ("a: x\u2028y\n", "f.yaml:1:5: control character U+2028; is this a text file?"),
         ("a: !thing 1\n", "f.yaml:1:4: the tag !thing is not used here"),
         ("? [1]\n: 2\n", "f.yaml:1:3: a key must be plain text"),
         ("a: *x\n", "f.yaml:1:4: the alias *x has no anchor before it"),
@@ -97,6 +107,32 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
 )
 def test_refusals_say_where_and_what(tmp_path: Path, text: str | bytes, problem: str) -> None:
     assert refusal(tmp_path, text)[0] == problem
+
+
+ROOT = Path(__file__).parent.parent
+WRITTEN = [path.read_text() for path in sorted(ROOT.glob("config/*/*.yaml"))]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(WRITTEN), st.data())
+def test_a_damaged_file_is_read_or_refused_at_a_place_it_has(tmp_path: Path, text: str, data: Any) -> None:
+    for _ in range(3):
+        at = data.draw(st.integers(0, len(text)))
+        added = data.draw(st.text("\t\n -:,?#&*!|>'\"%@[]{}\\~0aä", max_size=2))
+        text = text[:at] + added + text[at + data.draw(st.integers(0, 40)) :]
+    try:
+        read(tmp_path, text, top=None)
+    except ConfigError as refused:
+        lines = text.split("\n")
+        for problem in refused.problems:
+            assert problem.column <= len(lines[problem.line - 1]) + 1, problem
+
+
+def test_the_reader_in_plain_python_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [*ROOT.glob("config/*/*.yaml"), *ROOT.glob("firmware_profiles/[a-f]*.yaml")]
+    quick = [load(file, top=None).data for file in files]
+    monkeypatch.setattr("gateway.located._Loader", yaml.SafeLoader)
+    assert [load(file, top=None).data for file in files] == quick
 
 
 def test_all_duplicate_keys_are_named_with_both_lines(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from gateway.counts import Counts
-from gateway.located import load, validate
+from gateway.located import load
 from gateway.model import Fix, Message
 from gateway.profiles import flat, shipped_directory
 from gateway.profiles.flat import FlatReader
 from gateway.profiles.payload import MqttReader
 from gateway.profiles.schema_mqtt import MqttProfile
+from gateway.validated import validate
 
 T = 1_766_397_602.0
 TOPICS = {"owntracks": "owntracks/anna/golf", "traccar": "positions"}

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.located import load, validate
+from gateway.located import load
+from gateway.validated import validate
 
 RELEASING = frozenset({"ConsentGiven", "RenewedConsentGiven"})
 """The only DPV consent statuses that let anything leave."""

@@ -6,12 +6,13 @@ from itertools import combinations
 from pathlib import Path
 
 from gateway.errors import ConfigError, Problem
-from gateway.located import Document, did_you_mean, load, validate
+from gateway.located import Document, did_you_mean, load
 from gateway.profiles.checks import meet, mistakes, shadowed
 from gateway.profiles.profiles import Profiles
 from gateway.profiles.schema_ble import BleProfile
 from gateway.profiles.schema_mqtt import MqttProfile
 from gateway.profiles.vectors import check_vectors
+from gateway.validated import validate
 
 _Loaded = tuple[Document, BleProfile | MqttProfile]
 

@@ -14,9 +14,10 @@ from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
 from gateway.errors import ConfigError, Problem
-from gateway.located import Document, did_you_mean, load, validate
+from gateway.located import Document, did_you_mean, load
 from gateway.model import Calibration, LinkModel, SiteMap, Spot
 from gateway.settings.sections import Name, Section, Words
+from gateway.validated import validate
 
 FILE: Final = "calibration.yaml"
 HEADING: Final = """\

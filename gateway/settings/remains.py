@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import ConfigError, Problem
-from gateway.located import Document, validate
+from gateway.located import Document
+from gateway.validated import validate
 
 M = TypeVar("M", bound=BaseModel)
 _Path = tuple[str | int, ...]

@@ -1,0 +1,118 @@
+"""A read YAML file against a pydantic model, with problems worded for operators."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from gateway.errors import ConfigError, Problem
+from gateway.located import Document, did_you_mean, shown
+
+T = TypeVar("T")
+
+
+def validate(document: Document, model: type[T]) -> T:
+    """The document as `model` (a pydantic model, or any type that pydantic understands).
+
+    ConfigError with every problem, worded for operators; a ValueError raised in a validator keeps its words.
+    """
+    kind: Any = model
+    try:
+        return cast(T, _adapter(kind).validate_python(document.data))
+    except ValidationError as e:
+        found = e.errors(include_url=False)
+    raise ConfigError(sorted({_problem(document, model, error) for error in found})) from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+def _problem(document: Document, model: Any, error: Any) -> Problem:
+    kind, path = error["type"], error["loc"]
+    if kind == "missing":
+        last = path[-1]
+        text = f"missing key '{last}'" if isinstance(last, str) else f"item {last + 1} is missing"
+        return document.problem(path[:-1], text)
+    if kind == "extra_forbidden":
+        known = list(dict.fromkeys(_keys([model], path[:-1])))
+        hint = did_you_mean(str(path[-1]), known) or (known and "; known here: " + ", ".join(known)) or ""
+        return document.problem(path, f"unknown key{hint}", at_key=True)
+    at_key = path[-1:] == ("[key]",)
+    return document.problem(path[:-1] if at_key else path, _wording(error), at_key=at_key)
+
+
+def _wording(error: Any) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind in ("value_error", "assertion_error"):
+        return str(context["error"])
+    if kind in _EXPECTED:
+        quote = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
+        return f"expected {_EXPECTED[kind]}, got {shown(value)}{quote}"
+    if kind in ("literal_error", "enum", "union_tag_invalid"):
+        listed = context.get("expected") or context.get("expected_tags", "")
+        names = [quoted or bare for quoted, bare in re.findall(r"'([^']*)'|\b([0-9.]+)\b", listed)]
+        near = did_you_mean(value, names) if isinstance(value, str) else ""
+        got = context["tag"] if kind == "union_tag_invalid" else shown(value)
+        return f"expected {' or '.join(filter(None, (', '.join(names[:-1]), names[-1])))}, got {got}{near}"
+    if kind in _LIMITS:
+        word, key = _LIMITS[kind]
+        return f"{word.format(context[key])}, got {shown(value)}"
+    return str(error["msg"]).replace("Input should be", "expected")
+
+
+_EXPECTED = {
+    "string_type": "text",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "a mapping"),
+    "none_required": "nothing",
+}
+_LIMITS = {
+    "greater_than": ("must be more than {}", "gt"),
+    "greater_than_equal": ("must be at least {}", "ge"),
+    "less_than": ("must be less than {}", "lt"),
+    "less_than_equal": ("must be at most {}", "le"),
+    "too_short": ("needs {} items or more", "min_length"),
+    "too_long": ("takes {} items at most", "max_length"),
+}
+
+
+def _keys(types: Collection[Any], path: tuple[str | int, ...]) -> Iterator[str]:
+    """The keys that models take at `path`, in the order of the schema; union tags in the path are skipped."""
+    models = [m for t in types for m in _arms(t)]
+    if not path:
+        for model in models:
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                yield from (field.alias or name for name, field in model.model_fields.items())
+        return
+    step, rest = path[0], path[1:]
+    inner: list[Any] = []
+    for model in models:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            inner += [f.annotation for n, f in model.model_fields.items() if step in (f.alias or n, n)]
+        elif get_origin(model) is dict:
+            inner.append(get_args(model)[1])
+        elif isinstance(step, int):
+            inner += [a for a in get_args(model) if a is not Ellipsis]
+    yield from _keys(inner or models, rest)
+
+
+def _arms(kind: Any) -> Iterator[Any]:
+    origin = get_origin(kind)
+    if origin is Annotated:
+        yield from _arms(get_args(kind)[0])
+    elif origin in (Union, UnionType):
+        for arm in get_args(kind):
+            yield from _arms(arm)
+    else:
+        yield kind
