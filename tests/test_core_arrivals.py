@@ -88,7 +88,7 @@ CREEPS = "\n".join(f"{t} 50 {-60 + 3 * t}" for t in range(36))
 
 @pytest.mark.parametrize(
     ("way", "expected"),
-    [(TURNS_IN, ["15 entering park", "19 entered park"]), (CREEPS, ["20 entering park"])],
+    [(TURNS_IN, ["15 entering park", "18 entered park"]), (CREEPS, ["20 entering park"])],
     ids=["turns in and creeps", "creeps straight on"],
 )
 def test_a_turn_tells_an_arrival_from_slow_traffic_before_the_car_stands(

@@ -29,18 +29,21 @@ STANDING, CRAWL, CALM, TURN_FADES, FAST = 1 / 3, 7 / 12, 13 / 12, 16 / 12, 5 / 3
 """Parts of the fence's slow speed: below the first the vehicle stands, above the second it crawls; above the
 third it has not arrived; a turn ceases to count over the half below the fourth; above the last no second
 counts."""
-CRAWL_WORTH, TURN_WORTH = 0.5, 0.85
-"""The most that a crawl and a turn add; neither is enough alone."""
+CRAWL_WORTH, TURN_WORTH = 0.6, 1.0
+"""The most that a crawl and a turn add; a turn that is driven slowly is enough alone."""
 TURN_DEG = (45.0, 75.0)
 """A turn counts from here, and fully from there."""
-TURN_FIXES = 4
+TURN_FIXES, TURN_TELLS = 3, 0.1
 """Gaps between fixes inside before a turn counts."""
 UNKNOWN_SPEED_S = 45.0
 LENGTHS_TO_CONFIRM = 3.0
 """At any speed: a way so many times as long as the fence is not a way through."""
-TURNED_ODDS, STRAIGHT_ODDS, LEAST_ODDS, MOST_ODDS = 0.15, 2.9, 0.15, 4.0
-"""Logarithms of the odds of being inside: needed after a turn, needed without, needed after any stand, and
-the most that a fix can tell."""
+TURNED_ODDS, STRAIGHT_ODDS, WAITING_ODDS, LEAST_ODDS, MOST_ODDS = 0.15, 2.5, 4.0, 0.15, 4.0
+"""Logarithms of the odds of being inside: needed after a turn; without one; without one after many fixes;
+after any stand; and the most that a fix can tell."""
+MANY_FIXES = 20
+"""After so many gaps a vehicle that is not surely inside may wait outside, at a light or an entrance: each
+fix is another chance to lie deep by error."""
 STAND_S, STAND_ODDS_S = 20.0, 30.0
 """Beyond the first, standing so long makes up for one unit of them."""
 COUNTED_GAP_S = 60.0
@@ -96,7 +99,10 @@ class Stopping(Struct):
         stops = self.slowed + self.crawled + (turn if self.gaps >= TURN_FIXES else 0.0)
         if stops < 1.0 or (slow > CALM and self.slowed < 1.5):
             return False
-        needed = TURNED_ODDS if turned >= 0.5 else STRAIGHT_ODDS
+        if turned >= TURN_TELLS:
+            needed = TURNED_ODDS
+        else:
+            needed = STRAIGHT_ODDS if self.gaps <= MANY_FIXES else WAITING_ODDS
         needed -= max(self.standing_s - STAND_S, 0.0) / STAND_ODDS_S
         return inside_odds >= max(needed, LEAST_ODDS)
 

@@ -29,7 +29,7 @@ SPEED_OVER_S, SPEED_AT_LEAST_S = 8.0, 3.0
 SPEED_S_PER_M = 0.5
 """Speed is derived over so many seconds for each metre of accuracy, within these two bounds: errors of
 successive fixes are alike, but what they differ by must not be kilometres per hour."""
-TURN_LEG_M, TURN_LEG_MS, TURN_LEGS = 10.0, 1.0, 4
+TURN_LEG_M, TURN_LEG_MS, TURN_LEGS = 10.0, 1.0, 6
 """A turn is measured on so many legs, each at least so long and driven at least so fast."""
 RECEPTION_SLACK_S = 10.0
 """Fixes stamped at reception may come bunched."""

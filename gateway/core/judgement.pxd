@@ -6,8 +6,9 @@ from gateway.core.rows cimport Rows
 
 cdef double SURE_ACCURACY_M, OUT_HOLDS_S, CLEARLY, SHALLOW, CUT_SHALLOW, STANDING, CRAWL, CALM, TURN_FADES, FAST
 cdef double CRAWL_WORTH, TURN_WORTH, TURN_FROM_DEG, TURN_FULL_DEG, UNKNOWN_SPEED_S, LENGTHS_TO_CONFIRM
-cdef double TURNED_ODDS, STRAIGHT_ODDS, LEAST_ODDS, MOST_ODDS, STAND_S, STAND_ODDS_S, COUNTED_GAP_S, CLOSING_MS
-cdef double UNKNOWN, INFINITE, SQRT2, TURN_FIXES
+cdef double TURNED_ODDS, STRAIGHT_ODDS, WAITING_ODDS, LEAST_ODDS, MOST_ODDS, STAND_S, STAND_ODDS_S
+cdef double COUNTED_GAP_S, CLOSING_MS
+cdef double UNKNOWN, INFINITE, SQRT2, TURN_FIXES, TURN_TELLS, MANY_FIXES
 
 cdef class Undecided(Rows):
     cdef readonly double[::1] since_s, inside_odds, sure, gaps, inside_s, standing_s, slowed, crawled

@@ -27,18 +27,23 @@ STANDING, CRAWL, CALM, TURN_FADES, FAST = 1 / 3.0, 7 / 12.0, 13 / 12.0, 16 / 12.
 """Parts of the fence's slow speed: below the first the vehicle stands, above the second it crawls; above the
 third it has not arrived; a turn ceases to count over the half below the fourth; above the last no second
 counts."""
-CRAWL_WORTH, TURN_WORTH = 0.5, 0.85
-"""The most that a crawl and a turn add; neither is enough alone."""
+CRAWL_WORTH, TURN_WORTH = 0.6, 1.0
+"""The most that a crawl and a turn add; a turn that is driven slowly is enough alone."""
 TURN_FROM_DEG, TURN_FULL_DEG = 45.0, 75.0
 """A turn counts from here, and fully from there."""
-TURN_FIXES = 4
+TURN_TELLS = 0.1
+"""So much of a turn tells that the vehicle did not stay on its road."""
+TURN_FIXES = 3
 """Gaps between fixes inside before a turn counts."""
 UNKNOWN_SPEED_S = 45.0
 LENGTHS_TO_CONFIRM = 3.0
 """At any speed: a way so many times as long as the fence is not a way through."""
-TURNED_ODDS, STRAIGHT_ODDS, LEAST_ODDS, MOST_ODDS = 0.15, 2.9, 0.15, 4.0
-"""Logarithms of the odds of being inside: needed after a turn, needed without, needed after any stand, and
-the most that a fix can tell."""
+TURNED_ODDS, STRAIGHT_ODDS, WAITING_ODDS, LEAST_ODDS, MOST_ODDS = 0.15, 2.5, 4.0, 0.15, 4.0
+"""Logarithms of the odds of being inside: needed after a turn; without one; without one after many fixes;
+after any stand; and the most that a fix can tell."""
+MANY_FIXES = 20
+"""After so many gaps a vehicle that is not surely inside may wait outside, at a light or an entrance: each
+fix is another chance to lie deep by error."""
 STAND_S, STAND_ODDS_S = 20.0, 30.0
 """Beyond the first, standing so long makes up for one unit of them."""
 COUNTED_GAP_S = 60.0
@@ -118,7 +123,10 @@ class Undecided(Rows):
             stops += TURN_WORTH * turned * part(slow, TURN_FADES, TURN_FADES - 0.5)
         if stops < 1.0 or (slow > CALM and self.slowed[row] < 1.5):
             return False
-        needed = TURNED_ODDS if turned >= 0.5 else STRAIGHT_ODDS
+        if turned >= TURN_TELLS:
+            needed = TURNED_ODDS
+        else:
+            needed = STRAIGHT_ODDS if self.gaps[row] <= MANY_FIXES else WAITING_ODDS
         needed -= max(self.standing_s[row] - STAND_S, 0.0) / STAND_ODDS_S
         return self.inside_odds[row] >= max(needed, LEAST_ODDS)
 
