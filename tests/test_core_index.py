@@ -18,7 +18,7 @@ from exact_words import exactly_inside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core import raster
+from gateway.core import geometry, raster, raw
 from gateway.core.bands import by_band, in_order
 from gateway.core.geometry import Disc, Polygons, Shape, shape_of
 from gateway.core.index import FenceIndex
@@ -240,7 +240,7 @@ def test_many_fixes_of_a_large_index_are_sorted_and_told_in_their_order(
     monkeypatch.setattr("gateway.core.index.WIDE", 0)
     monkeypatch.setattr("gateway.core.index.BANDED", 1)
     for at_once in (300, 1_000, 5_000):
-        monkeypatch.setattr("gateway.core.index.BANDED_AT_ONCE", at_once)
+        monkeypatch.setattr("gateway.core.index.AT_ONCE", at_once)
         assert paired(index, lats, lons) == expected
 
 
@@ -250,8 +250,37 @@ def test_bands_put_fixes_of_one_latitude_together_and_answers_back() -> None:
     assert list(who) == [2, 6, 1, 5, 0, 3, 4]
     assert list(places[1::2]) == list(who)
     assert list(places[4::2]) == [1.0, 1.5, 9.0, 200.0, 255.5]
-    fixes, fences = in_order(who, array("i", [0, 2, 2, 6]), array("i", [5, 1, 7, 3]), 10)
-    assert list(zip(fixes, fences, strict=True)) == [(11, 1), (11, 7), (12, 5), (14, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs", "told"),
+    [
+        ("nothing", [], []),
+        ("fixes in any order", [(2, 5), (1, 1), (1, 7), (4, 3)], [(11, 1), (11, 7), (12, 5), (14, 3)]),
+        (
+            "fences of a fix in any order",
+            [(3, 9), (0, 4), (3, 2), (3, 5)],
+            [(10, 4), (13, 2), (13, 5), (13, 9)],
+        ),
+        ("the same fence again", [(1, 6), (1, 2), (1, 6), (2, 6), (1, 2)], [(11, 2), (11, 6), (12, 6)]),
+    ],
+)
+def test_pairs_are_told_once_and_in_rising_order(
+    name: str, pairs: list[tuple[int, int]], told: list[tuple[int, int]]
+) -> None:
+    fixes, fences = array("i", [p[0] for p in pairs] + [9]), array("i", [p[1] for p in pairs] + [9])
+    assert list(zip(*in_order(5, fixes, fences, len(pairs), 10), strict=True)) == told, name
+
+
+def test_bulk_goes_around_the_globe() -> None:
+    """A map that crosses the antimeridian, fixes on both sides of it, on it, and given beyond it."""
+    index = FenceIndex([Polygons([[ring]]) for ring in FAR_APART])
+    lons = array("d", [179.5, 180.0, -180.0, -179.7, 180.3, -180.3, 179.4, -179.4, 540.0, 0.5, 360.5, -359.5])
+    lats = array("d", [50.5] * 9 + [0.5] * 3)
+    expected = [(k, fence) for k in range(len(lats)) for fence in index.at(lats[k], lons[k])]
+    assert [k for k, fence in expected if fence == 1] == [0, 1, 2, 3, 4, 5]
+    assert [k for k, fence in expected if fence == 0] == [9, 11]  # 360.5 is no longitude
+    assert paired(index, lats, lons) == expected
 
 
 def test_one_by_one_in_bulk_and_by_the_shapes_alone() -> None:
@@ -322,7 +351,7 @@ def test_a_fix_as_a_line_finds_all_that_hold_it_to_the_last_corner_of_the_grid()
 def plain_modules() -> Iterator[dict[str, Any]]:
     """The same modules from their source, beside those that are installed."""
     package = importlib.import_module("gateway.core")
-    names = ["geometry", "bands", "raster", "index"]
+    names = ["geometry", "edges", "bands", "raster", "index"]
     installed = {name: sys.modules.pop(f"gateway.core.{name}") for name in names}
     sys.meta_path.insert(0, finder := PlainSources())
     try:
@@ -361,3 +390,33 @@ def rings_of(shape: Shape) -> list[list[Ring]]:
     c, r, p = shape.corners, shape.rings, shape.parts
     ring = [tuple((c[2 * v], c[2 * v + 1]) for v in range(r[k], r[k + 1])) for k in range(len(r) - 1)]
     return [ring[p[k] : p[k + 1]] for k in range(len(p) - 1)]
+
+
+def test_whole_numbers_are_sure_only_where_they_are_right(plain: dict[str, Any]) -> None:
+    """Runs whose corners lie anywhere in the places that the numbers of a record name, against exact signs."""
+    rng, sure = random.Random(7), 0
+    for case in range(600):
+        reach = 2 ** rng.randint(2, 15)
+        run = [(rng.randint(0, reach), rng.randint(0, reach)) for _ in range(rng.randint(2, 12))]
+        qy, qx = rng.randint(0, reach), rng.randint(-4 * reach, 4 * reach)
+        (py, px), *true = [(y + rng.choice([0, 0.3, 0.999]), x + rng.random()) for y, x in [(qy, qx), *run]]
+        last = raw.padded(len(run) - 1) + 1
+        numbers = [(y - 32768) * 65536 + x for y, x in (run + run[-1:] * last)[:last]]
+        entry = array("i", [32 * (5 + last), 32768, 0, 0, 4 * (len(run) - 1), *numbers])
+        found = plain["edges"].in_runs(entry, 0, 4, qy, qx)
+        sure += found != plain["edges"].UNSURE
+        assert found in {west_of(true, py, px), plain["edges"].UNSURE}, case
+    assert sure > 250
+
+
+def west_of(run: list[Point], y: float, x: float) -> int:
+    """How many edges lie west of the position, modulo 2."""
+    odd = 0
+    for (ay, ax), (by, bx) in pairwise(run):
+        if (ay < y) != (by < y):
+            odd ^= (
+                (geometry.side(ay, ax, by, bx, y, x) <= 0)
+                if ay < by
+                else (geometry.side(ay, ax, by, bx, y, x) >= 0)
+            )
+    return odd

@@ -7,7 +7,10 @@ cpdef tuple by_band(
     const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end, tuple scale
 )
 
+@cython.locals(k=Py_ssize_t, of="int[::1]")
+cpdef as_given(Py_ssize_t size)
+
 @cython.locals(
-    pairs=Py_ssize_t, k=Py_ssize_t, fix=int, slot=int, of="int[::1]", to="int[::1]", at="int[::1]",
+    k=Py_ssize_t, i=Py_ssize_t, fix=int, slot=int, fence=int, kept=int, of="int[::1]", to="int[::1]", at="int[::1]",
 )
-cpdef tuple in_order(const int[::1] who, const int[::1] slots, const int[::1] fences, Py_ssize_t first)
+cpdef tuple in_order(Py_ssize_t count, const int[::1] fixes, const int[::1] fences, Py_ssize_t pairs, int base)

@@ -45,21 +45,43 @@ def by_band(
     return places, who
 
 
+def as_given(size: int) -> array[int]:
+    """Which fix each one is, where they are not sorted."""
+    who = array("i", bytes(4 * size))
+    of = who
+    for k in range(size):
+        of[k] = k
+    return who
+
+
 def in_order(
-    who: Sequence[int], slots: Sequence[int], fences: Sequence[int], first: int
+    count: int, fixes: Sequence[int], fences: Sequence[int], pairs: int, base: int
 ) -> tuple[array[int], array[int]]:
-    """Pairs of slot and fence, those of a slot together, as pairs of fix and fence, fixes in rising order."""
-    pairs = len(slots)
+    """So many pairs of a fix below `count` and a fence, sorted, doubles dropped; fixes as from `base` on.
+
+    Counted out by fix, then by insertion: the fences of one fix are few and nearly sorted.
+    """
     sorted_fixes, sorted_fences = array("i", bytes(4 * pairs)), array("i", bytes(4 * pairs))
-    begins = array("i", bytes(4 * (len(who) + 1)))
+    begins = array("i", bytes(4 * (count + 1)))
     of, to, at = sorted_fixes, sorted_fences, begins
     for k in range(pairs):
-        at[who[slots[k]] + 1] += 1
-    for k in range(len(who)):
+        at[fixes[k] + 1] += 1
+    for k in range(count):
         at[k + 1] += at[k]
     for k in range(pairs):
-        fix = who[slots[k]]
+        fix = fixes[k]
         slot = at[fix]
         at[fix] = slot + 1
-        of[slot], to[slot] = first + fix, fences[k]
-    return sorted_fixes, sorted_fences
+        of[slot], to[slot] = base + fix, fences[k]
+    kept = 0
+    for k in range(pairs):
+        fix, fence, slot = of[k], to[k], kept
+        while slot > 0 and of[slot - 1] == fix and to[slot - 1] > fence:
+            slot -= 1
+        if slot > 0 and of[slot - 1] == fix and to[slot - 1] == fence:
+            continue
+        for i in range(kept, slot, -1):
+            to[i] = to[i - 1]
+        of[kept], to[slot] = fix, fence
+        kept += 1
+    return (sorted_fixes, sorted_fences) if kept == pairs else (sorted_fixes[:kept], sorted_fences[:kept])

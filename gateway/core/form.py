@@ -3,7 +3,7 @@
 from importlib import import_module
 
 NAMES = (
-    "rows agenda geometry bands raster index fences tracks judgement moments "
+    "rows agenda geometry edges bands raster index fences tracks judgement moments "
     "table stays vehicles arrivals health listening belief crowd core"
 ).split()
 MODULES = [import_module(f"gateway.core.{name}") for name in NAMES]

@@ -1,21 +1,22 @@
 # The types that Cython compiles index.py with.
 cimport cython
 from cpython cimport array as arrays
+from gateway.core.edges cimport touches
 from gateway.core.geometry cimport arc_m, near
-from gateway.core.raster cimport touches
-from gateway.core cimport geometry, raw
+from gateway.core.raster cimport Tape
+from gateway.core cimport edges, geometry, raw
 
-cdef int CIRCLE, BLOCK, FOUND
+cdef int CIRCLE, UNSURE, BLOCK, LINE
 cdef bint COMPILED
-cdef double METRES, FLAT_RADIUS_M, FLAT_LAT, FLAT_ERROR
+cdef double METRES, FLAT_RADIUS_M, FLAT_LAT, FLAT_ERROR, NAN
 
 @cython.final
 cdef class FenceIndex:
     cdef arrays.array _corners
     cdef const double[::1] _circles
     cdef const int[::1] _cells, _records
-    cdef int[::1] _hits, _next, _who, _again, _chain, _found, _work
-    cdef double[::1] _fraction
+    cdef int[::1] _hits, _next, _who, _work
+    cdef double[::1] _fraction, _places
     cdef Py_ssize_t _read
     cdef long long _query
     cdef long long[::1] _asked
@@ -27,20 +28,17 @@ cdef class FenceIndex:
 
     @cython.locals(count=Py_ssize_t, k=Py_ssize_t)
     cpdef tuple at(self, double lat, double lon)
-    @cython.locals(sifting=bint, first=Py_ssize_t, end=Py_ssize_t, room=Py_ssize_t, used=Py_ssize_t, fix=Py_ssize_t, count=Py_ssize_t, k=Py_ssize_t, of="int[::1]", to="int[::1]")
-    cdef _pairs(self, const double[:] lats, const double[:] lons)
-    @cython.locals(active=Py_ssize_t, work=Py_ssize_t, kept=Py_ssize_t, k=Py_ssize_t, at=Py_ssize_t,
-                   gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t, read=Py_ssize_t, fix=Py_ssize_t)
-    cdef void _sift(self, const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end) except *
-    @cython.locals(found=int, k=Py_ssize_t, i=Py_ssize_t, fix=Py_ssize_t, at=Py_ssize_t)
-    cdef void _evaluate(self, Py_ssize_t work, const double[:] lats, const double[:] lons, Py_ssize_t first) except *
-    @cython.locals(count=Py_ssize_t, link=Py_ssize_t)
-    cdef Py_ssize_t _take(self, Py_ssize_t fix)
-    @cython.locals(kept=Py_ssize_t, k=Py_ssize_t)
-    cdef Py_ssize_t _compact(self, Py_ssize_t count)
-    @cython.locals(active=Py_ssize_t, k=Py_ssize_t, lat=double, lon=double, gx=double, gy=double,
-                   column=Py_ssize_t, row=Py_ssize_t)
-    cdef Py_ssize_t _start(self, const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end) except -1
+    @cython.locals(first=Py_ssize_t, end=Py_ssize_t, fixes=Tape, fences=Tape)
+    cdef _pairs(self, const double[:] lats, const double[:] lons, const int[::1] who, int base)
+    @cython.locals(active=Py_ssize_t, k=Py_ssize_t, y=double, x=double, gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t)
+    cdef Py_ssize_t _start(
+        self, const double[:] lats, const double[:] lons, Py_ssize_t first, Py_ssize_t end, double turn
+    ) except -1
+    @cython.locals(records="const int*", work=Py_ssize_t, kept=Py_ssize_t, k=Py_ssize_t, at=Py_ssize_t, inner=int,
+                   gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t, line=Py_ssize_t)
+    cdef Py_ssize_t _sift(self, Py_ssize_t active) except -1
+    @cython.locals(k=Py_ssize_t, slot=Py_ssize_t, at=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t)
+    cdef int _evaluate(self, Py_ssize_t work, const int[::1] who, Py_ssize_t first, Tape fixes, Tape fences) except -1
     cpdef list near_line(self, double lat1, double lon1, double lat2, double lon2)
     @cython.locals(count=Py_ssize_t, k=Py_ssize_t, i=Py_ssize_t, fence=int)
     cpdef Py_ssize_t seek(self, double lat1, double lon1, double lat2, double lon2) except -1
@@ -50,13 +48,8 @@ cdef class FenceIndex:
         gx=double, gy=double, column=Py_ssize_t, row=Py_ssize_t, at=Py_ssize_t
     )
     cdef Py_ssize_t _collect(self, double y, double x, Py_ssize_t count) except -1
-    @cython.locals(entries=Py_ssize_t, fence=int, second=int, held=bint, _=Py_ssize_t)
+    @cython.locals(records="const int*", entries=Py_ssize_t, qy=int, qx=int, fence=int, second=int, held=int, _=Py_ssize_t)
     cdef Py_ssize_t _collect_cell(self, Py_ssize_t at, double y, double x, Py_ssize_t count) except -1
-    @cython.locals(
-        odd=int, _=Py_ssize_t, beside=Py_ssize_t, code=int, v=Py_ssize_t, qy=cython.longlong, qx=cython.longlong,
-        ay=cython.longlong, by=cython.longlong, ax=cython.longlong, bx=cython.longlong, turned=cython.longlong, bound=cython.longlong,
-    )
-    cdef int _in_runs(self, Py_ssize_t at, int second, double y, double x) except -1
     @cython.locals(odd=int, _=Py_ssize_t, start=Py_ssize_t, code=int, last=Py_ssize_t, found=int)
     cdef int _in_corners(self, Py_ssize_t at, int second, double y, double x) except -1
     @cython.locals(

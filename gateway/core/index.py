@@ -11,21 +11,23 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.core import geometry, raw
-from gateway.core.bands import BANDS, by_band, in_order
+from gateway.core import edges, geometry, raw
+from gateway.core.bands import BANDS, as_given, by_band, in_order
 from gateway.core.earth import DEGREE_M
+from gateway.core.edges import touches
 from gateway.core.geometry import Shape, arc_m, near
-from gateway.core.raster import Raster, touches
+from gateway.core.raster import Raster, Tape
 
-CIRCLE, METRES = 2, DEGREE_M
-"""As in raster.py."""
+CIRCLE, UNSURE, METRES = 2, 2, DEGREE_M
+"""As in raster.py and edges.py."""
 COMPILED = not __file__.endswith(".py")
-BLOCK, FOUND = 128, 2048
-"""So many fixes are sifted at once, where that is worth it: plain Python does not wait for memory."""
-BANDED, BANDED_AT_ONCE = 4096, 1 << 20
-"""So many fixes are worth sorting, and so many are sorted at once, which takes 30 bytes each, ..."""
+BLOCK, LINE = 128, 16
+"""So many fixes are sifted at once; so many whole numbers come from memory together."""
+BANDED, AT_ONCE = 4096, 1 << 20
+"""So many fixes are worth sorting, and so many are taken at once, which takes 30 bytes each, ..."""
 WIDE = 1 << 20
 """... where the records are more whole numbers than this: a smaller index stays near the processor."""
+NAN = float("nan")
 FLAT_RADIUS_M, FLAT_LAT = 2_000.0, 70.0
 """Circles up to here are flat enough for the quick look ..."""
 FLAT_ERROR = 2e-3
@@ -51,11 +53,9 @@ class FenceIndex:
         self._columns, self._rows, self._fine = raster.columns, raster.rows, raster.fine
         self._around = self._east >= 180.0
         self._hits = array("i", bytes(8 * raster.polygons + 8))  # each polygon at most once, and once around
-        self._next, self._who = array("i", bytes(4 * BLOCK)), array("i", bytes(4 * BLOCK))
-        self._again, self._chain = array("i", bytes(4 * BLOCK)), array("i", bytes(4 * BLOCK))
-        self._found = array("i", bytes(8 * FOUND))
-        self._work, self._fraction = array("i", bytes(8 * BLOCK * 16)), array("d", bytes(16 * BLOCK))
-        self._read = 0
+        self._next, self._who = array("i", bytes(4 * BLOCK + 4)), array("i", bytes(4 * BLOCK + 4))
+        self._work = array("i", bytes(8 * BLOCK * 16))
+        self._places, self._fraction = array("d", bytes(16 * BLOCK)), array("d", bytes(16 * BLOCK + 16))
         self._query, self._asked = 0, array("q", bytes(8 * len(shapes) + 8))
         self.near = array("i", bytes(4 * len(shapes) + 4))
         """What the last `seek` found."""
@@ -79,123 +79,96 @@ class FenceIndex:
         ys, xs = memoryview(lats), memoryview(lons)
         if ys.format != "d" or xs.format != "d" or ys.ndim != 1 or xs.ndim != 1 or len(ys) != len(xs):
             raise ValueError("two buffers of doubles of the same length are needed")
-        if not COMPILED or self._around or len(ys) < BANDED or len(self._records) < WIDE:
-            return self._pairs(ys, xs)
-        fixes, fences = array("i"), array("i")
+        sort = COMPILED and len(ys) >= BANDED and len(self._records) >= WIDE
         scale = (self._south, self._per_lat * BANDS / self._rows)
-        for first in range(0, len(ys), BANDED_AT_ONCE):
-            end = min(first + BANDED_AT_ONCE, len(ys))
-            places, who = by_band(ys, xs, first, end, scale)
-            view = memoryview(places)
-            found = in_order(who, *self._pairs(view[::2], view[1::2]), first)
+        fixes, fences = array("i"), array("i")
+        for first in range(0, len(ys), AT_ONCE):
+            end = min(first + AT_ONCE, len(ys))
+            if sort:
+                places, who = by_band(ys, xs, first, end, scale)
+                view = memoryview(places)
+                found = self._pairs(view[::2], view[1::2], who, first)
+            else:
+                found = self._pairs(ys[first:end], xs[first:end], as_given(end - first), first)
+            if end - first == len(ys):
+                return found
             fixes.extend(found[0])
             fences.extend(found[1])
         return fixes, fences
 
-    def _pairs(self, lats: Sequence[float], lons: Sequence[float]) -> tuple[array[int], array[int]]:
-        room = len(lats) // 4 + len(self._hits)
-        fixes, fences = array("i", bytes(4 * room)), array("i", bytes(4 * room))
-        of, to = fixes, fences
-        used, sifting = 0, COMPILED and not self._around
-        first = end = 0
-        for fix in range(len(lats)):
-            if fix == end:
-                first, end = fix, min(fix + BLOCK, len(lats))
-                if sifting:
-                    self._sift(lats, lons, first, end)
-            if sifting and not self._again[fix - first]:
-                if not self._chain[fix - first]:
-                    continue
-                count = self._take(fix - first)
-            else:
-                count = self._search(lats[fix], lons[fix])
-            if used + count > room:
-                fixes, fences = fixes + fixes, fences + fences
-                of, to = fixes, fences
-                room = len(fixes)
-            for k in range(count):
-                of[used], to[used] = fix, self._hits[k]
-                used += 1
-        return fixes[:used], fences[:used]
+    def _pairs(
+        self, lats: Sequence[float], lons: Sequence[float], who: Sequence[int], base: int
+    ) -> tuple[array[int], array[int]]:
+        fixes, fences = Tape(len(who) // 4), Tape(len(who) // 4)
+        for first in range(0, len(who), BLOCK):
+            end = min(first + BLOCK, len(who))
+            self._evaluate(self._sift(self._start(lats, lons, first, end, 0.0)), who, first, fixes, fences)
+            if self._around:
+                self._evaluate(
+                    self._sift(self._start(lats, lons, first, end, 360.0)), who, first, fixes, fences
+                )
+        return in_order(len(who), fixes.data, fences.data, fixes.used, base)
 
-    def _sift(self, lats: Sequence[float], lons: Sequence[float], first: int, end: int) -> None:
-        """Chain up the fences that hold each of these fixes, one step of all of them after the other.
-
-        Shuffled fixes wait for memory most of all, and reads that do not depend on each other wait together.
-        """
-        active = self._start(lats, lons, first, end)
-        work = read = 0
-        while active:
-            for k in range(active):
-                read += self._records[self._next[k]] + self._records[self._next[k] + 15]
-            kept = 0
-            for k in range(active):
-                at = self._next[k]
-                self._work[2 * work], self._work[2 * work + 1] = self._who[k], at
-                work += self._records[at + 1] > 0
-                gx, gy = self._fraction[2 * k] * 4.0, self._fraction[2 * k + 1] * 4.0
-                column, row = int(gx), int(gy)
-                self._fraction[2 * kept], self._fraction[2 * kept + 1] = gx - column, gy - row
-                self._who[kept] = self._who[k]
-                self._next[kept] = self._records[at + 2 + 4 * row + column]
-                kept += self._records[at] > 0
-            active = self._compact(kept)
-        for k in range(work):
-            at = self._work[2 * k + 1]
-            read += (
-                self._records[at + 16]
-                + self._records[at + 32]
-                + self._records[at + 48]
-                + self._records[at + 64]
-            )
-        self._read = read
-        self._evaluate(work, lats, lons, first)
-
-    def _evaluate(self, work: int, lats: Sequence[float], lons: Sequence[float], first: int) -> None:
-        """Chain up what the records hold of each fix; too much for the room there is will be searched for."""
-        found = 1
-        for k in range(work):
-            fix, at = self._work[2 * k], self._work[2 * k + 1]
-            if found + self._records[at + 1] > FOUND:
-                self._again[fix] = 1
-                continue
-            for i in range(self._collect_cell(at, lats[first + fix], lons[first + fix], 0)):
-                self._found[2 * found], self._found[2 * found + 1] = self._hits[i], self._chain[fix]
-                self._chain[fix] = found
-                found += 1
-
-    def _take(self, fix: int) -> int:
-        """Put the chain of this fix into `_hits`; how many they are."""
-        count, link = 0, self._chain[fix]
-        while link:
-            self._hits[count], link = self._found[2 * link], self._found[2 * link + 1]
-            count += 1
-        return self._in_order(count) if count > 1 else count
-
-    def _compact(self, count: int) -> int:
-        """Leave out where the next cell is empty."""
-        kept = 0
-        for k in range(count):
-            self._fraction[2 * kept] = self._fraction[2 * k]
-            self._fraction[2 * kept + 1] = self._fraction[2 * k + 1]
-            self._who[kept], self._next[kept] = self._who[k], self._next[k]
-            kept += self._next[k] != 0
-        return kept
-
-    def _start(self, lats: Sequence[float], lons: Sequence[float], first: int, end: int) -> int:
-        """The root cells of these fixes that are not empty, as the first step of a sifting."""
+    def _start(self, lats: Sequence[float], lons: Sequence[float], first: int, end: int, turn: float) -> int:
+        """The root cells of these fixes that are not empty, `turn` degrees further east, as the first step of
+        a sifting."""
         active = 0
         for k in range(first, end):
-            lat, lon = lats[k], lons[k]
-            self._again[k - first], self._chain[k - first] = not -180.0 <= lon < 180.0, 0
-            gx, gy = (lon - self._west) * self._per_lon, (lat - self._south) * self._per_lat
-            if 0.0 <= gx < self._columns and 0.0 <= gy < self._rows:
+            y, x = lats[k], lons[k]
+            if not -180.0 <= x < 180.0:
+                x = x - 360.0 if 180.0 <= x <= 360.0 else x + 360.0 if -360.0 <= x < -180.0 else NAN
+            x += turn
+            gx, gy = (x - self._west) * self._per_lon, (y - self._south) * self._per_lat
+            if 0.0 <= gx < self._columns and 0.0 <= gy < self._rows and -90.0 <= y <= 90.0:
                 column, row = int(gx), int(gy)
+                self._places[2 * (k - first)], self._places[2 * (k - first) + 1] = y, x
                 self._fraction[2 * active], self._fraction[2 * active + 1] = gx - column, gy - row
                 self._who[active] = k - first
                 self._next[active] = self._cells[row * self._columns + column]
                 active += self._next[active] != 0
         return active
+
+    def _sift(self, active: int) -> int:
+        """List the records with entries that these fixes meet, one step of all fixes after the other.
+
+        Shuffled fixes wait for memory most of all, and reads that do not depend on each other wait together.
+        What does not go on is left out without a branch, which would be guessed wrong half of the time.
+        """
+        records = raw.view(self._records)
+        work = 0
+        while active:
+            for k in range(active):
+                raw.fetch(records, self._next[k])
+                raw.fetch(records, self._next[k] + LINE)
+            kept = 0
+            for k in range(active):
+                at = self._next[k]
+                self._work[2 * work], self._work[2 * work + 1] = self._who[k], at
+                work += records[at + 1] > 0
+                gx, gy = self._fraction[2 * k] * 4.0, self._fraction[2 * k + 1] * 4.0
+                column, row = int(gx), int(gy)
+                self._fraction[2 * kept], self._fraction[2 * kept + 1] = gx - column, gy - row
+                self._who[kept] = self._who[k]
+                inner = records[at + 2 + 4 * row + column]  # an entry, if the cell is not divided
+                self._next[kept] = inner
+                kept += (records[at] != 0) & (inner != 0)
+            active = kept
+        for k in range(work):
+            for line in range(1, 5):
+                raw.fetch(records, self._work[2 * k + 1] + line * LINE)
+        return work
+
+    def _evaluate(self, work: int, who: Sequence[int], first: int, fixes: Tape, fences: Tape) -> None:
+        """Append the fixes and fences that the listed records hold."""
+        for k in range(work):
+            slot, at = self._work[2 * k], self._work[2 * k + 1]
+            count = self._collect_cell(at, self._places[2 * slot], self._places[2 * slot + 1], 0)
+            fixes.reserve(count)
+            fences.reserve(count)
+            for i in range(count):
+                fixes.data[fixes.used], fences.data[fixes.used] = who[first + slot], self._hits[i]
+                fixes.used += 1
+            fences.used = fixes.used
 
     def near_line(self, lat1: float, lon1: float, lat2: float, lon2: float) -> list[int]:
         """Fences that may have a point of the line in common; all that do are among them."""
@@ -255,57 +228,34 @@ class FenceIndex:
 
     def _collect_cell(self, at: int, y: float, x: float, count: int) -> int:
         """Append the fences of one record that hold the position."""
-        entries = self._records[at + 1]
-        at += 18 if self._records[at] else 2
+        records, entries = raw.view(self._records), self._records[at + 1]
+        at += 18 if records[at] else 2
+        qy = int((y - self._south) * self._per_lat * self._fine)
+        qx = int((x - self._west) * self._per_lon * self._fine)
         for _ in range(entries):
-            fence, second = self._records[at], self._records[at + 1]
+            fence, second = records[at], records[at + 1]
             at += 2
             if second & CIRCLE:
-                held = self._in_circle(second // 4, y, x)
+                held = int(self._in_circle(second >> 2, y, x))
             else:
-                held = self._in_runs(at, second, y, x)
+                held = second & 1
                 if second > 3:
-                    at += self._records[at] - 2
+                    held = edges.in_runs(records, at, second, qy, qx)
+                    if held == UNSURE:
+                        held = int(self._in_corners(at, second, y, x))
+                    at += (records[at] >> 5) - 2
             if held and (count == 0 or self._hits[count - 1] != fence):
                 self._hits[count] = fence
                 count += 1
         return count
 
-    def _in_runs(self, at: int, second: int, y: float, x: float) -> bool:
-        """By whole numbers: sure, or repeated with the original corners."""
-        odd, beside = second & 1, at + 1
-        qy = int((y - self._south) * self._per_lat * self._fine)
-        qx = int((x - self._west) * self._per_lon * self._fine)
-        for _ in range(second // 4):
-            code, ay, ax = self._records[beside + 1], self._records[beside + 2], self._records[beside + 3]
-            beside += 4
-            if code & 1:
-                odd ^= ay < qy
-            for v in range(beside, beside + 2 * (code // 4), 2):
-                by, bx = self._records[v], self._records[v + 1]
-                if (ay < qy) != (by < qy):
-                    turned = (bx - ax) * (qy - ay) - (qx - ax) * (by - ay)
-                    bound = abs(bx - ax) + abs(by - ay) + abs(qx - ax) + abs(qy - ay)
-                    if abs(turned) <= 2 * bound + 8:
-                        return self._in_corners(at, second, y, x)
-                    odd ^= (turned < 0) == (ay < qy)
-                if ay == qy:
-                    return self._in_corners(at, second, y, x)
-                ay, ax = by, bx
-            if ay == qy:
-                return self._in_corners(at, second, y, x)
-            beside += 2 * (code // 4)
-            if code & 2:
-                odd ^= ay < qy
-        return odd != 0
-
     def _in_corners(self, at: int, second: int, y: float, x: float) -> bool:
         odd = second & 1
-        at += 1
-        for _ in range(second // 4):
+        at += 3
+        for _ in range(second >> 2):
             start, code = self._records[at], self._records[at + 1]
-            last = start + code // 4
-            at += 4 + 2 * (code // 4)
+            last = start + (code >> 2)
+            at += 3 + raw.padded(code >> 2)
             found = geometry.passes(raw.doubles(self._corners), start, last, y, x)
             if found > 1:
                 return True
@@ -371,7 +321,7 @@ class FenceIndex:
                 self.near[count] = fence
                 count += 1
             second = self._records[at + 1]
-            at += self._records[at + 2] if second > 3 and not second & CIRCLE else 2
+            at += self._records[at + 2] >> 5 if second > 3 and not second & CIRCLE else 2
         if not divided:
             return count
         for k in range(16):

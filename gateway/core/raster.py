@@ -18,8 +18,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from gateway.core import edges, raw
 from gateway.core.earth import DEGREE_M
-from gateway.core.geometry import Disc, Polygons, Shape, box_of, side
+from gateway.core.edges import touches
+from gateway.core.geometry import Disc, Polygons, Shape, box_of
 
 CELL_MIN_M = 200.0
 CELLS_MIN = 4096
@@ -29,7 +31,7 @@ ENTRIES_A_FENCE = 16
 ENTRIES_FREE = 65_536
 FENCES_MAX = 1_000_000
 CORNERS_MAX = 10_000_000
-CROWDED = 20
+CROWDED = 12
 """A cell with more edges is divided in 4 x 4, ..."""
 SMALLEST_M = 10.0
 """... unless it is smaller than this."""
@@ -44,14 +46,17 @@ class Tape:
     """Whole numbers in a row, with room for more."""
 
     def __init__(self, room: int) -> None:
-        self.data, self.used = array("i", bytes(4 * room)), 0
+        self.data, self.used, self._room = array("i", bytes(4 * room)), 0, room
 
     def reserve(self, more: int) -> None:
         """Room for so many numbers beyond `used`; they are 0 where never written."""
-        if self.used + more > len(self.data):
-            grown = array("i", bytes(8 * (self.used + more)))
-            grown[: self.used] = self.data[: self.used]
-            self.data = grown
+        if self.used + more > self._room:
+            self._grow(2 * (self.used + more))
+
+    def _grow(self, room: int) -> None:
+        grown = array("i", bytes(4 * room))
+        grown[: self.used] = self.data[: self.used]
+        self.data, self._room = grown, room
 
     def cut(self) -> Any:
         """What is used, and some zeros, so that reading ahead needs no test."""
@@ -66,9 +71,11 @@ class Raster:
     A record: whether the cell is divided; how many entries; if divided, where the records of its 4 x 4 cells
     begin, row by row, or 0; the entries.
     An entry: the number of a fence; a second number: CIRCLE plus four times the number of the circle, WHOLE,
-    or the constant plus four times how many runs; with runs the length of the entry, and for each run the
+    or the constant plus four times how many runs. With runs, 32 times the length of the entry plus how many
+    bits its corners leave out, the place they are told from (latitude, longitude), and for each run the
     number of its first corner, four times how many edges, plus 1 if its first end counts, plus 2 if its last
-    does, and the grid coordinates of its corners, latitude and longitude in turn, times `fine`, rounded down.
+    does, and its corners, the last one repeated until the edges are `raw.padded`. A corner is one number:
+    latitude times 65536 plus longitude, in grid coordinates times `fine`, less those bits, rounded down.
 
     ValueError for more fences or corners than an index can hold, told before memory is taken.
     """
@@ -145,7 +152,7 @@ class Raster:
     def _paint_all(self) -> None:
         """Every part into the root cells; grid coordinates of the corners live as long as the painting."""
         self._points = self.corners
-        self._grid = _scaled(self.corners, self.south, self.west, self.per_lat, self.per_lon)
+        self._scale()
         self._block, self._stride, self._left, self._low, self._size = 0, self.columns, 0.0, 0.0, 1.0
         for part in range(len(self._parts) // 3 - 1, -1, -1):
             self._fence = self._parts[3 * part]
@@ -161,11 +168,21 @@ class Raster:
             self._stack.used = 0
             self._stack.reserve(2 * (end - first))
             for ring in range(first, end):
-                edges = self._rings[ring + 1] - self._rings[ring] - 1
+                sides = self._rings[ring + 1] - self._rings[ring] - 1
                 self._stack.data[self._stack.used] = self._rings[ring]
-                self._stack.data[self._stack.used + 1] = 4 * edges
+                self._stack.data[self._stack.used + 1] = 4 * sides
                 self._stack.used += 2
             self._paint(0, self._stack.used, left, right, low, high, 0)
+
+    def _scale(self) -> None:
+        """The corners in grid coordinates, and times `fine` as whole numbers."""
+        grid, whole = array("d", bytes(8 * len(self.corners))), array("i", bytes(4 * len(self.corners)))
+        to, of = whole, grid
+        for v in range(0, len(self._points), 2):
+            of[v] = (self._points[v] - self.south) * self.per_lat
+            of[v + 1] = (self._points[v + 1] - self.west) * self.per_lon
+            to[v], to[v + 1] = int(of[v] * self.fine), int(of[v + 1] * self.fine)
+        self._grid, self._whole = grid, whole
 
     def _paint_circle(self, circle: int, left: int, right: int, low: int, high: int) -> None:
         for row in range(low, high):
@@ -200,8 +217,8 @@ class Raster:
         kept = self._stack.used
         self._keep(first, end, x, y, (east - west) / 2 + MARGIN, (north - south) / 2 + MARGIN)
         lat, lon = self.south + y / self.per_lat, self.west + x / self.per_lon
-        odd ^= parity(self._points, self._stack.data, first, end, lat, lon)
-        odd ^= parity(self._points, self._stack.data, kept, self._stack.used, lat, lon)
+        odd ^= edges.parity(self._points, self._stack.data, first, end, lat, lon)
+        odd ^= edges.parity(self._points, self._stack.data, kept, self._stack.used, lat, lon)
         self._paint(kept, self._stack.used, left, right, low, high, odd)
         self._stack.used = kept
 
@@ -327,49 +344,45 @@ class Raster:
         """Write an entry of the pool to the records."""
         tape, second = self._records, self._pool.data[at + 2]
         begin = tape.used
-        tape.reserve(3)
+        tape.reserve(5)
         tape.data[begin], tape.data[begin + 1] = self._pool.data[at + 1], second
         tape.used += 2
         if second & CIRCLE or second == WHOLE:
             return
-        tape.used += 1
-        for k in range(second // 4):
+        tape.used += 3
+        shift, whole = self._measure(at, begin + 3), self._whole
+        south, west = tape.data[begin + 3], tape.data[begin + 4]
+        for k in range(second >> 2):
             start, code = self._pool.data[at + 3 + 2 * k], self._pool.data[at + 4 + 2 * k]
-            tape.reserve(4 + 2 * (code // 4))
+            edges = code >> 2
+            places = raw.padded(edges) + 1
+            tape.reserve(2 + places)
             tape.data[tape.used], tape.data[tape.used + 1] = start, code
             tape.used += 2
-            for v in range(2 * start, 2 * (start + code // 4) + 2):
-                tape.data[tape.used] = int(self._grid[v] * self.fine)
-                tape.used += 1
-        tape.data[begin + 2] = tape.used - begin
+            to, used = tape.data, tape.used
+            for n in range(places):
+                v = start + min(n, edges)
+                to[used + n] = ((whole[2 * v] - south) >> shift) * 65536 + (
+                    (whole[2 * v + 1] - west) >> shift
+                )
+            tape.used += places
+        tape.data[begin + 2] = (tape.used - begin) * 32 + shift
 
-
-def parity(corners: array[float], stream: array[int], first: int, end: int, y: float, x: float) -> int:
-    """Of the edges of these runs that lie west of (y, x), and of their ends that count; an edge that (y, x)
-    lies on is west of it."""
-    odd = 0
-    for k in range(first, end, 2):
-        start, code = stream[k], stream[k + 1]
-        last = start + code // 4
-        for v in range(2 * start, 2 * last, 2):
-            if (corners[v] < y) != (corners[v + 2] < y):
-                turned = side(corners[v], corners[v + 1], corners[v + 2], corners[v + 3], y, x)
-                odd ^= turned == 0 or (turned < 0) == (corners[v] < y)
-        if code & 1:
-            odd ^= corners[2 * start] < y
-        if code & 2:
-            odd ^= corners[2 * last] < y
-    return odd
-
-
-def touches(ay: float, ax: float, by: float, bx: float, high: float, wide: float) -> bool:
-    """The segment ab may have a point in the box that reaches so far from the origin: no separating axis."""
-    if (ay > high and by > high) or (ay < -high and by < -high):
-        return False
-    if (ax > wide and bx > wide) or (ax < -wide and bx < -wide):
-        return False
-    dy, dx = by - ay, bx - ax
-    return abs(dx * ay - dy * ax) <= abs(dx) * high + abs(dy) * wide
+    def _measure(self, at: int, origin: int) -> int:
+        """Write the place that the entry's corners are told from; by how many bits they are told coarser."""
+        whole = self._whole
+        south, north, west, east = 1 << 30, -1, 1 << 30, -1
+        for k in range(self._pool.data[at + 2] >> 2):
+            start, code = self._pool.data[at + 3 + 2 * k], self._pool.data[at + 4 + 2 * k]
+            for v in range(start, start + (code >> 2) + 1):
+                y, x = whole[2 * v], whole[2 * v + 1]
+                south, north, west, east = min(south, y), max(north, y), min(west, x), max(east, x)
+        shift = 0
+        while max(north - south, east - west) >> shift > 65535:
+            shift += 1
+        self._records.data[origin] = south + (32768 << shift)
+        self._records.data[origin + 1] = west
+        return shift
 
 
 def _memory(size: int) -> Any:
@@ -382,11 +395,3 @@ def _memory(size: int) -> Any:
         with suppress(OSError):  # a kernel without them
             region.madvise(mmap.MADV_HUGEPAGE)
     return memoryview(region).cast("i")
-
-
-def _scaled(corners: array[float], south: float, west: float, per_lat: float, per_lon: float) -> array[float]:
-    """The corners in grid coordinates."""
-    grid = array("d", bytes(8 * len(corners)))
-    for v in range(0, len(corners), 2):
-        grid[v], grid[v + 1] = (corners[v] - south) * per_lat, (corners[v + 1] - west) * per_lon
-    return grid
