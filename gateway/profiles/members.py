@@ -26,6 +26,8 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "hex": values.adv_bytes,
     "pdus": values.pdus,
     "bool": values.truth,
+    "hex_if_any": values.hex_if_any,
+    "service": values.service_on_air,
 }
 _NOT_FINITE = re.compile(rb"[:\[,]\s*-?(?:NaN|Infinity)\b")
 _MAX_SELECTED = 256
@@ -64,6 +66,14 @@ def decoded(decoder: Decoder, raw: Any) -> Any:
         beyond = str(e).startswith("Number out of range") or _NOT_FINITE.search(memoryview(raw))
         outcome = Outcome.NOT_FINITE if beyond else Outcome.MALFORMED
     raise RejectedError(outcome)
+
+
+def decoded_or_text(decoder: Decoder, payload: bytes) -> Any:
+    """As `decoded`; what is no JSON is the bare text that it is."""
+    try:
+        return decoded(decoder, payload)
+    except RejectedError:
+        return payload.decode().strip()
 
 
 class Shape:

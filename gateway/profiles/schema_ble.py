@@ -121,12 +121,17 @@ class Sealed(Strict):
     """The ephemeral id, or the cipher text."""
     tag: Slice | None = None
     nonce: list[Literal["address"] | Hex | Slice] = []
-    """Of aes-ccm, in order: the address, fixed bytes, bytes of the payload."""
+    """Of aes-ccm, in order: the address, fixed bytes, bytes of the payload. The address is the field of this
+    name where the frame tells its sender, else that of the advertisement."""
+    counter: Slice | None = None
+    """Of aes-ccm: a number, lowest byte first, that rises with each frame; one that falls is a replay."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.kind == "aes-ccm") != bool(self.tag is not None and self.nonce):
             raise ValueError("aes-ccm has a tag and a nonce, nothing else has")
+        if self.counter and self.kind != "aes-ccm":
+            raise ValueError("only aes-ccm has a counter: what nobody can read may say anything")
         return self
 
 
