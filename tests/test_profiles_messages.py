@@ -124,6 +124,32 @@ def test_an_advertisement_taken_apart(tmp_path: Path, payload: dict[str, object]
 
 
 @pytest.mark.parametrize(
+    ("path", "payload", "rssi_dbm"),
+    [
+        ("a.b", {"a": {"b": -60}}, -60),
+        ("a.b", {"a": [{"b": -60}]}, None),
+        ("a[k=x].b", {"a": [{"k": "y", "b": -50}, {"k": "x", "b": -60}]}, -60),
+        ("a[k=x].b", {"a": {"k": "x", "b": -60}}, -60),
+        ("a[k=x].b", {"a": {"k": "y", "b": -60}}, None),
+        ("a[last].b", {"a": [{"b": -50}, {"b": -60}]}, -60),
+        ("a[last].b", {"a": {"b": -60}}, -60),
+        ("a[last].b", {"a": []}, None),
+        ("a[last].b", {"a": [{"b": -50}, {}]}, None),
+        ("a[last].b", {"a": -60}, None),
+        ("a[last]", {"a": [-50, -60]}, -60),
+        ("a[last]", {"a": -60}, -60),
+        ("a[last]", {"a": []}, None),
+        ("a[k=x].b[last].c", {"a": [{"k": "x", "b": [{"c": -50}, {"c": -60}]}]}, -60),
+    ],
+)
+def test_a_path(tmp_path: Path, path: str, payload: dict[str, object], rssi_dbm: float | None) -> None:
+    text = ITEMS.replace("items: beacons\n", "").replace("path: /rssi", f"path: '{path}'")
+    head = text[: text.index("vectors:")] + "vectors: [{topic: x, payload: {}, expect: not_mine}]\n"
+    found, _ = said(loaded(tmp_path, items=head), "items/pi", {"id": "c3000025ef6a", **payload})
+    assert [sighting.rssi_dbm for sighting in found] == ([] if rssi_dbm is None else [rssi_dbm])
+
+
+@pytest.mark.parametrize(
     ("state", "payload", "word"),
     [
         ("alive: {path: .}", b"true", Word(alive=True)),

@@ -92,8 +92,9 @@ class Shape:
             branch = tree
             for step in path.steps:
                 branch = branch.setdefault(step.name, {})
-                if step.member:
+                if step.of_list:
                     branch.setdefault(_IS_LIST, True)
+                if step.member:
                     branch.setdefault(step.member, {})
         for path, kind in (kinds or {}).items():
             branch = tree
@@ -121,7 +122,9 @@ class Shape:
                 if not isinstance(item, msgspec.Struct):
                     return None
                 item = getattr(item, name)
-                if member:
+                if step.last and isinstance(item, list):
+                    item = item[-1] if item else None
+                elif member:
                     item = _selected(item, member, step.value)
             return None if isinstance(item, msgspec.Struct) else item
 
@@ -160,7 +163,7 @@ def _struct(tree: dict[str, Any]) -> Any:
         elif not inner:
             kind = Scalar
         elif _IS_LIST in inner:
-            one = _struct(inner)
+            one = _struct(inner) if len(inner) > 1 else Scalar
             kind = list[one] | one | None  # type: ignore[valid-type]
         else:
             kind = _struct(inner) | None
