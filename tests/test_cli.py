@@ -60,6 +60,7 @@ def demo(tmp_path: Path) -> Path:
         (["run"], 2, "Missing option '--config'"),
         (["profiles", "test"], 0, "vectors pass"),
         (["profiles", "list"], 0, "owntracks/+/+"),
+        (["profiles", "list"], 0, "receivers' state: tele/+/LWT"),
         (["schema"], 0, '"$schema"'),
         (["frobnicate"], 2, "No such command"),
     ],
