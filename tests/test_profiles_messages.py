@@ -10,6 +10,7 @@ from profile_files import ITEMS, RAW, loaded
 from gateway.counts import Counts
 from gateway.model import Message
 from gateway.profiles import Profiles, Word, load_profiles
+from gateway.profiles.templates import TopicTemplate
 
 
 def said(
@@ -185,6 +186,52 @@ def test_the_first_bytes_tell_two_firmwares_on_one_topic_apart() -> None:
     assert said(profiles, "/gw/ac233fc02f87/status", binary)[1] == {}
     assert said(profiles, "/gw/ac233fc02f87/status", b"[]")[1] == {}
     assert said(profiles, "/gw/ac233fc02f87/status", b"{") == ([], {"profiles.minew-g1": {"malformed": 1}})
+
+
+@pytest.mark.parametrize(
+    ("template", "other", "overlaps"),
+    [
+        ("a/{x}", "a/b", True),
+        ("a/{x}", "{y}/{z}", True),
+        ("a/{x}", "b/{x}", False),
+        ("a/{x}", "a/{x}/c", False),
+        ("{x:mac}", "positions", False),
+        ("{x:mac}", "0cae5f62b0ea", True),
+        ("{x:mac}", "{y}", True),
+        ("{x:shelly*}/online", "{y}/online", True),
+        ("{x:shelly*}/online", "shellyplus1/online", True),
+        ("{x:shelly*}/online", "kitchen/online", False),
+        ("{x:shelly*}/online", "{y:shellyplus*}/online", True),
+        ("{x:shelly*}/online", "{y:tasmota*}/online", False),
+        ("{site}/{x}", "s/t", True),
+    ],
+)
+def test_topics_that_could_meet(template: str, other: str, overlaps: bool) -> None:
+    assert TopicTemplate(template).overlaps(TopicTemplate(other)) == overlaps
+    assert TopicTemplate(other).overlaps(TopicTemplate(template)) == overlaps
+
+
+@pytest.mark.parametrize(
+    ("template", "topic", "parts"),
+    [
+        ("{x:shelly*}/online", "shellyplus1/online", {"x": "shellyplus1"}),
+        ("{x:shelly*}/online", "kitchen/online", None),
+        ("{x:mac}/{y}", "0CAE5F62B0EA/z", {"x": "0c:ae:5f:62:b0:ea", "y": "z"}),
+        ("v1/{site}/{x}", "v1/s/y", {"site": "s", "x": "y"}),
+        ("v1/{site}/{x}", "v1/t/y", None),
+        ("/gw/{x}", "/gw/y", {"x": "y"}),
+    ],
+)
+def test_parts_of_a_topic(template: str, topic: str, parts: dict[str, str] | None) -> None:
+    assert TopicTemplate(template).parts(topic.split("/"), "s") == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["a/#", "a/+", "$SYS/a", "a//b", "{X}", "{x:*}", "{x:a/b*}", "{x:u16}", "{x}/{x}", "a{x}"]
+)
+def test_no_topic(text: str) -> None:
+    with pytest.raises(ValueError, match=r"neither plain text nor|stands at two levels"):
+        TopicTemplate(text)
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ async def test_batches_are_small_in_number_and_bytes_and_nothing_is_lost(tmp_pat
 
 
 def states_of(heard: list[Signal], counts: Counts, *profiles: str) -> ReceiverStates:
-    readers, names = PROFILES.states(profiles), ["pi-01", "pi-02", "pi-03", "kitchen"]
+    readers, names = PROFILES.states(profiles), ["pi-01", "pi-02", "pi-03", "kitchen", "shelly-kitchen"]
     return ReceiverStates(readers, heard.append, lambda: 5.0, counts, site="s", receivers=names)
 
 
@@ -141,8 +141,8 @@ def states_of(heard: list[Signal], counts: Counts, *profiles: str) -> ReceiverSt
         ("espresense", "espresense/rooms/kitchen/status", "online", "offline"),
         ("openmqttgateway", "home/kitchen/LWT", "online", "offline"),
         ("tasmota", "tele/kitchen/LWT", "Online", "Offline"),
-        ("shelly", "kitchen/online", "true", "false"),
-        ("shelly-blu-gateway", "kitchen/online", "true", "false"),
+        ("shelly", "shelly-kitchen/online", "true", "false"),
+        ("shelly-blu-gateway", "shelly-kitchen/online", "true", "false"),
         ("generic-raw", "receivers/v1/s/kitchen/state", '{"alive": true}', '{"alive": false}'),
     ],
 )
@@ -154,7 +154,8 @@ def test_last_wills_of_other_makers(profile: str, topic: str, alive: str, dead: 
     assert any(topic.endswith(f.rpartition("+")[2]) for f in states.topic_filters)
     for payload, retained in ((alive, False), (alive, True), (dead, False), (dead, True), ("?", False)):
         assert states.take(topic, payload.encode(), retained=retained)
-    assert heard == [ReceiverState(5.0, "kitchen", alive) for alive in (True, False, False)]
+    receiver = "shelly-kitchen" if "shelly" in profile else "kitchen"
+    assert heard == [ReceiverState(5.0, receiver, alive) for alive in (True, False, False)]
     assert counts.by_room() == {"receivers": {"alive": 1, "retained": 1, "dead": 2, "malformed": 1}}
     assert not states_of(heard, counts, "owntracks").take(topic, dead.encode(), retained=False)
 
