@@ -130,6 +130,42 @@ def test_encrypted_telemetry_needs_the_key_of_its_address(key: bytes, address: s
     assert set(keys.asked) <= {"54:48:e6:8f:80:a5", "54:48:e6:8f:80:a6"}
 
 
+LENGTH_5 = """\
+profile: old
+source: Example Ltd, objects whose length has 5 bits
+match: {service: 0xfff0}
+frames:
+  list: {objects: {at: 0, head: length5_id}}
+objects:
+  0x01: {battery_pct: {as: u8}}
+  0x02: {temperature_c: {as: i16le, scale: 0.01}}
+vectors:
+  - {data: "020164", expect: {battery_pct: 100}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("payload", "outcome", "values"),
+    [
+        ("020164", "matched", {"battery_pct": 100}),
+        ("e20164", "matched", {"battery_pct": 100}),  # the three bits above say something else
+        ("0201642302ca09", "matched", {"battery_pct": 100, "temperature_c": pytest.approx(25.06)}),
+        ("03016400020132", "matched", {"battery_pct": 50}),  # the same id in another form is read over
+        ("0399aabb020132", "matched", {"battery_pct": 50}),
+        ("0201", "too_short", {}),
+        ("0001", "too_short", {}),
+        ("1f0164", "too_short", {}),
+        ("02", "too_short", {}),
+    ],
+)
+def test_objects_whose_length_has_five_bits(
+    tmp_path: Path, payload: str, outcome: str, values: dict[str, Any]
+) -> None:
+    (decoded,) = loaded(tmp_path, old=LENGTH_5).decode(service_data(payload))
+    assert decoded.outcome.value == outcome
+    assert decoded.values == values
+
+
 def test_what_needs_a_key_says_which_bytes() -> None:
     profiles, counts = load_profiles(), Counts()
     eid = service_data("30e4afc638315dcd9977", "aafe")

@@ -72,7 +72,7 @@ from profile_files import CAR, ITEMS, PARTS, RAW, RUUVI, TAGS, problems
          "3:34: match.starts: stands in"),
         (TAGS, "vectors:", 'identity: "tag:a:{b}"\nvectors:', "32:11: identity: stands in the frames"),
         (TAGS, "until: -1, head: id", "until: -1, head: length",
-         "23:39: frames.list.objects.head: expected id or"),
+         "23:39: frames.list.objects.head: expected id, length_id"),
         (TAGS, "tag: [-12, -8], ", "",
          "27:13: frames.sealed.sealed: aes-ccm has a tag and a nonce, nothing else"),
         (TAGS, "text: [1, 12]", "text: [1, 40]",
@@ -129,7 +129,7 @@ from profile_files import CAR, ITEMS, PARTS, RAW, RUUVI, TAGS, problems
         (PARTS, "vectors:", 'state: {topic: "metrics/{receiver}/up", alive: {path: .}}\nvectors:',
          "11:8: state: stands in the parts"),
         (TAGS, 'as: aes-ccm, text: [1, 12], tag: [-12, -8], nonce: [address, "aabb", [-8, 0]]',
-         "as: other, counter: [1, 5]", "27:13: frames.sealed.sealed: only aes-ccm has a counter"),
+         "as: other, counter: [1, 5]", "27:13: frames.sealed.sealed: only aes-ccm has a counter or aad"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(

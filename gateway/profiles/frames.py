@@ -102,7 +102,9 @@ class CompiledFrame:
         nonce = b"".join(_nonce_part(part, data, whose) for part in seal.nonce)
         tag = _cut(data, seal.tag)
         try:
-            return AESCCM(key, tag_length=len(tag)).decrypt(nonce, text + tag, None), None
+            return AESCCM(key, tag_length=len(tag)).decrypt(
+                nonce, text + tag, bytes.fromhex(seal.aad) or None
+            ), None
         except (InvalidTag, ValueError):  # the latter: a key or nonce of a length that the cipher has not
             raise RejectedError(Outcome.BAD_CHECKSUM) from None
 
