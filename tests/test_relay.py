@@ -190,6 +190,8 @@ async def test_a_word_without_a_promise_does_not_end_a_heartbeat(monkeypatch: py
         ("receivers/v1/s/pi-02/state", b"\xff\xfe", False, [], "malformed"),
         ("receivers/v1/s/pi-02", b"[]", False, [], None),
         ("owntracks/anna/golf/state", b"[]", False, [], None),
+        (f"receivers/v1/s/{'p' * 2000}/state", encode_state(alive=True), False, [], None),
+        ("receivers/v1/t/pi-02/state", encode_state(alive=True), False, [], None),
     ],
 )
 def test_a_receivers_word(

@@ -16,6 +16,7 @@ MISSED: Final = 3
 """Heartbeats that may be missing."""
 LOOK_S: Final = 1.0
 CACHED_TOPICS: Final = 4096
+MAX_TOPIC_CHARS: Final = 1024
 
 
 class ReceiverStates:
@@ -62,6 +63,8 @@ class ReceiverStates:
         return True
 
     def _find(self, topic: str) -> tuple[StateReader, str] | None:
+        if len(topic) > MAX_TOPIC_CHARS:
+            return None
         levels = topic.split("/")
         claims = ((reader, reader.receiver(levels, self._site)) for reader in self._readers)
         known = next(((reader, receiver) for reader, receiver in claims if receiver is not None), None)
