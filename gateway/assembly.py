@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from gateway.model import SiteMap
 from gateway.mqtt import Endpoint
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
-from gateway.settings import GatewaySettings, load
+from gateway.settings import GatewaySettings, load, load_settings
 from gateway.settings.gateway import Tls
 from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
 
@@ -85,7 +86,7 @@ def assemble(configuration: Configuration, keys: Keys, *, hold: bool = False) ->
     counts = Counts()
     wanted = {name for broker in settings.brokers.values() for name in broker.subscribe}
     keys_of_identities = identity_keys_of(settings)
-    profiles = configuration.profiles.select(sorted(wanted), site.site).with_bind_keys(keys_of_identities)
+    profiles = configuration.profiles.select(sorted(wanted), site.site)
     register = Register(counts)
     screen = ConsentScreen(policy_of(site, settings), register, keys, counts)
     tracking = tracker(site, profiles, register, counts, keys_of_identities, hold=hold)
@@ -118,6 +119,17 @@ def keys_of(settings: GatewaySettings) -> Keys:
 def identity_keys_of(settings: GatewaySettings) -> IdentityKeys:
     """ConfigError when the file that the settings name cannot serve."""
     return load_identity_keys(settings.identity_keys) if settings.identity_keys else NO_KEYS
+
+
+def survey_keys(directory: Path, profiles: Profiles, tell: Callable[[str], None]) -> IdentityKeys:
+    """The keys that gateway.yaml names; surveys go without where there is none, or none that can be used."""
+    if not (directory / SETTINGS_FILE).exists():
+        return NO_KEYS
+    try:
+        return identity_keys_of(load_settings(directory, profiles=profiles.subscribable))
+    except ConfigError as error:
+        tell(f"no identity keys are used: {error.problems[0]}")
+        return NO_KEYS
 
 
 def without_key(configuration: Configuration, keys: IdentityKeys) -> int:

@@ -274,6 +274,8 @@ def profiles_list(directory: Path | None) -> None:
     loaded = profiles_of(directory)
     for name in loaded.names:
         click.echo(f"{name:22} {' '.join(loaded.topics(name, None)) or 'BLE'}")
+        if states := [topic.filter(None) for reader in loaded.states([name]) for topic in reader.topics]:
+            click.echo(f"{'':22} receivers' state: {' '.join(states)}")
         if doubt := loaded.doubt(name):
             click.echo(f"{'':22} not verified: {doubt}")
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from gateway import __version__
-from gateway.assembly import Assembly, endpoint_of
+from gateway.assembly import Assembly, endpoint_of, identity_keys_of
 from gateway.clock import PipelineClock, kernel_synchronised
 from gateway.consent import load_consent_file
 from gateway.errors import ConfigError, GatewayError
@@ -79,7 +79,7 @@ class _Running:
         await self._begin(records)
         async with asyncio.TaskGroup() as group:
             asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, lambda: group.create_task(self._reread_consent())
+                signal.SIGHUP, lambda: group.create_task(self._reread())
             )
             hearing = [group.create_task(source.run()) for source in self._sources]
             relaying = [group.create_task(self._relay.run())] if self._relay else []
@@ -119,8 +119,26 @@ class _Running:
             except (TimeoutError, NotConnectedError):
                 continue
 
+    async def _reread(self) -> None:
+        """SIGHUP: the consent file and the identity keys again, each as a whole."""
+        await self._reread_keys()  # first: who is enrolled now may need one
+        await self._reread_consent()
+
+    async def _reread_keys(self) -> None:
+        """A broken file changes nothing and says why, without a word of what stands there."""
+        settings = self._assembly.settings
+        if settings.identity_keys is None:
+            return
+        try:
+            keys = await asyncio.to_thread(identity_keys_of, settings)
+        except ConfigError as error:
+            _log.error("the identity keys cannot be used and those from before hold on:\n%s", error)
+            return
+        _log.info("identity keys taken over: %d irk, %d eid, %d bind", *keys.numbers)
+        self._assembly.pipeline.rekey(keys)
+
     async def _reread_consent(self) -> None:
-        """SIGHUP: the consent file again, as a whole; a broken one changes nothing and says why."""
+        """A broken file changes nothing and says why."""
         consent = self._assembly.settings.consent
         if consent is None:
             return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from gateway.assembly import Assembly, endpoint_of
 from gateway.counts import Counts
 from gateway.lanes import Lanes
 from gateway.model import Sighting, Signal
 from gateway.profiles import Profiles
-from gateway.sources import Clock, Hear, Source, rawform
+from gateway.sources import Clock, Hear, Source
 from gateway.sources.ble import BleSource
 from gateway.sources.frames import IdentityFrames
 from gateway.sources.mqtt import MqttSource, Subscription
@@ -38,8 +38,7 @@ def sources_of(
             for topic in profiles.topics(profile, site.site)
         ]
         if subscriptions:
-            tells_state = any(s.topic_filter == rawform.topic(site.site, "+") for s in subscriptions)
-            receivers = [r.id for r in site.receivers]
+            receivers = _states_of(assembly, broker.subscribe, lanes, clock)
             yield MqttSource(
                 endpoint_of(settings, name),
                 f"{site.site}-{settings.gateway.id}-{name}-{role}",
@@ -48,14 +47,23 @@ def sources_of(
                 is_vehicle_topic=profiles.is_vehicle_topic,
                 clock=clock,
                 persistent=persistent,
-                receivers=ReceiverStates(site.site, receivers, lanes.hear, clock, assembly.counts)
-                if tells_state
-                else None,
+                receivers=receivers,
             )
     for radio in radios_of(assembly, _both(lanes.hear, relay), clock):
         if relay is not None:
             relay.radios.append(radio.link)
         yield radio
+
+
+def _states_of(
+    assembly: Assembly, subscribed: Collection[str], lanes: Lanes, clock: Clock
+) -> ReceiverStates | None:
+    readers = assembly.profiles.states(subscribed)
+    if not readers:
+        return None
+    site = assembly.site
+    names = [receiver.id for receiver in site.receivers]
+    return ReceiverStates(readers, lanes.hear, clock, assembly.counts, site=site.site, receivers=names)
 
 
 def radios_of(assembly: Assembly, hear: Hear, clock: Clock) -> Iterator[BleSource]:

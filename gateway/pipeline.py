@@ -25,6 +25,7 @@ from gateway.model import (
     Signal,
     StayClosed,
 )
+from gateway.settings.identity_keys import IdentityKeys
 
 
 class Tracker:
@@ -61,6 +62,10 @@ class Tracker:
 
     def next_deadline(self) -> float | None:
         return self._core.next_deadline()
+
+    def rekey(self, keys: IdentityKeys) -> None:
+        """Identity keys were read again; they hold from the next signal on."""
+        self._identification.rekey(keys)
 
     def forget(self, subject: str) -> None:
         self._identification.forget(subject)
@@ -120,6 +125,10 @@ class Pipeline:
 
     def counted(self) -> Counts:
         return self._tracker.counted()
+
+    def rekey(self, keys: IdentityKeys) -> None:
+        """Identity keys were read again; they hold from the next signal on."""
+        self._tracker.rekey(keys)
 
     def next_deadline(self) -> float | None:
         """When `advance` has something to do, Unix seconds; None: not before the next signal."""

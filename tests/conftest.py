@@ -1,10 +1,10 @@
-"""Which form of the core the tests run: compiled where it is, or with GATEWAY_PURE=1 plain Python."""
+"""Which form of the core the tests run (compiled where it is, or with GATEWAY_PURE=1 plain Python), and a radio."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from fake_bluez import FakeBluez, private_bus
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,3 +39,18 @@ def pytest_configure() -> None:
             continue
         if max(source.stat().st_mtime, source.with_suffix(".pxd").stat().st_mtime) > compiled.stat().st_mtime:
             raise pytest.UsageError(f"{source.name} is newer than its compiled form: run scripts/setup")
+
+
+@pytest.fixture
+async def bus(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    async with private_bus(tmp_path_factory.mktemp("bus") / "s") as address:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        yield
+
+
+@pytest.fixture
+async def bluez(bus: None) -> AsyncIterator[FakeBluez]:  # noqa: ARG001 - the bus must be there
+    async with FakeBluez("hci0") as fake:
+        yield fake

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from test_identity_resolvable import IRK, address
 
 from gateway.cli import main
 from gateway.recording import read
@@ -59,6 +60,7 @@ def demo(tmp_path: Path) -> Path:
         (["run"], 2, "Missing option '--config'"),
         (["profiles", "test"], 0, "vectors pass"),
         (["profiles", "list"], 0, "owntracks/+/+"),
+        (["profiles", "list"], 0, "receivers' state: tele/+/LWT"),
         (["schema"], 0, '"$schema"'),
         (["frobnicate"], 2, "No such command"),
     ],
@@ -103,6 +105,35 @@ def test_a_map_alone_is_enough_for_a_survey(place: Path) -> None:
     assert all(line["subject"].startswith("ibeacon:") for line in lines)
     assert all(("threshold_s" in line) == (line["change"] == "dwelled") for line in lines)
     assert json.loads(result.stderr)["profiles.ibeacon"]["matched"] > 100
+
+
+@pytest.mark.parametrize(
+    ("keys", "mode", "resolved", "words"),
+    [
+        (f'irk: {{anna-phone: "{IRK.hex()}"}}', 0o600, True, ""),
+        (f'irk: {{anna-phone: "{IRK.hex()}"}}', 0o644, False, "no identity keys are used: gateway.yaml:1:1"),
+        ("irk: {anna-phone: x}", 0o600, False, "no identity keys are used"),
+        (None, 0, False, ""),
+    ],
+    ids=["a file", "open to others", "a mistake", "no settings"],
+)
+def test_a_survey_knows_phones_by_the_keys_of_the_settings(
+    tmp_path: Path, keys: str | None, mode: int, resolved: bool, words: str
+) -> None:
+    (tmp_path / "site.yaml").write_text(MAP)
+    if keys is not None:
+        (tmp_path / "keys.yaml").write_text(keys)
+        (tmp_path / "keys.yaml").chmod(mode)
+        settings = "gateway: {id: g, state_dir: state}\nidentity_keys: keys.yaml\n"
+        (tmp_path / "gateway.yaml").write_text(f"{settings}consent: {{feed: {{file: consent.yaml}}}}\n")
+    ble = {"receiver": "r1", "address": address(1), "address_type": "random", "rssi": -45, "adv": ""}
+    lines = (json.dumps({"t": 1772355601.0 + n / 4, "ble": ble}) for n in range(40))
+    (tmp_path / "day.jsonl").write_text("\n".join(lines))
+    result = gateway("replay", tmp_path / "day.jsonl", "--config", tmp_path, "--all-devices")
+    assert result.exit_code == 0
+    assert ("irk:anna-phone" in result.stdout) == resolved
+    assert words in result.stderr
+    assert IRK.hex() not in result.stderr
 
 
 def test_without_settings_only_a_survey_is_possible(place: Path) -> None:

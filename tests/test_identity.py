@@ -6,6 +6,8 @@ import random
 
 import pytest
 from consents import entry, record
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+from msgspec.structs import replace
 from test_identity_resolvable import IRK, OTHER, address
 
 from gateway.consent import ConsentScreen, Keys, Policy, Register
@@ -43,6 +45,9 @@ class Told:
         public = (f"mac:{sighting.address}",) if sighting.address_type == "public" else ()
         return Heard((*sighting.adv.decode().split(), *public))
 
+    def with_bind_keys(self, keys: object) -> Told:  # noqa: ARG002
+        return self
+
 
 def heard(
     *identities: str, address: str = "c3:00:00:00:00:01", address_type: str = "random", receiver: str = "pi-01",
@@ -74,7 +79,10 @@ EDDYSTONE, MAC = "eddystone:00010203040506070809:aabbccddeeff", "mac:00:11:22:33
         (heard(address=address(5, OTHER)), ("irk:tom-phone",)),
         (heard(IBEACON, address=MAC[4:], address_type="public"), (IBEACON, MAC)),
         (heard("irk:anna-phone", address=address(5)), ("irk:anna-phone",)),  # a receiver has the key as well
-        # An ephemeral id is never an identity, not even where a key is called like it.
+        (heard(f"irk:{IRK.hex()}"), ("irk:anna-phone",)),  # ESPresense tells the key by which it resolved
+        (heard(f"irk:{'00' * 16}"), ()),
+        # What rotates is never an identity, not even where a key is called like it.
+        (heard("irk:anna-phone"), ()),
         (heard("eid:0011223344556677"), ()),
         (heard("eid:trolley"), ()),
     ],
@@ -95,6 +103,76 @@ def test_an_eddystone_eid_frame_is_known_by_its_key() -> None:
     assert counts.of("profiles.eddystone-eid", "needs_key") == 1
     stranger = Identification(SITE, load_profiles(), Some("eid:trolley"), counts)
     assert stranger.heard(sighting) == [(sighting, None)]
+
+
+def test_other_keys_from_now_on() -> None:
+    """A phone whose key comes is known at once, one whose key goes no more; clocks that were learned stay."""
+    counts = Counts()
+    recognition = Recognition(IdentityKeys({"anna-phone": IRK}, KEYS.eids), counts)
+
+    def known(sighting: Sighting) -> tuple[str, ...]:
+        return recognition.identities(sighting, Told().heard(sighting, Counts()))
+
+    anna, tom = heard(address=address(5)), heard(address=address(5, OTHER))
+    late = heard(on_air(T0 + 50_000.0), t_s=T0)  # the beacon's counter is that far ahead
+    assert (known(anna), known(tom), known(late)) == (("irk:anna-phone",), (), ())
+    recognition.rekey(IdentityKeys({"tom-phone": OTHER}, KEYS.eids))
+    assert (known(anna), known(tom)) == ((), ("irk:tom-phone",))
+    assert known(heard(f"irk:{IRK.hex()}")) == ()
+    recognition.rekey(IdentityKeys({"tom-phone": IRK}))
+    assert (known(anna), known(tom)) == (("irk:tom-phone",), ())
+    assert known(heard(on_air(T0))) == ()
+
+
+def test_a_key_read_again_keeps_the_clock_of_its_beacon() -> None:
+    """Its battery was changed twice: 80,000 s, then as much again; one day back is looked for, not two."""
+    recognition = Recognition(KEYS, Counts())
+
+    def known(t_s: float, behind_s: float) -> tuple[str, ...]:
+        sighting = heard(on_air(t_s - behind_s), t_s=t_s)
+        return recognition.identities(sighting, Told().heard(sighting, Counts()))
+
+    assert known(T0, 80_000.0) == ("eid:trolley",)
+    recognition.rekey(IdentityKeys(KEYS.irks, dict(KEYS.eids)))
+    assert known(T0 + 20_000.0, 160_000.0) == ("eid:trolley",)
+    recognition.rekey(IdentityKeys(eids={"trolley": replace(KEYS.eids["trolley"], at_s=T0 + 1.0)}))
+    assert known(T0 + 20_001.0, 160_000.0) == ()  # another reading of its clock: that counts
+
+
+def sealed(counter: int, battery_pct: int) -> bytes:
+    """What a BTHome tag with the key says, after its iBeacon; its address is C3:00:00:00:00:01."""
+    info, count = b"\x41", counter.to_bytes(4, "little")
+    nonce = bytes.fromhex("c30000000001") + b"\xd2\xfc" + info + count
+    text = AESCCM(OTHER, tag_length=4).encrypt(nonce, bytes((1, battery_pct)), None)
+    body = b"\x16\xd2\xfc" + info + text[:-4] + count + text[-4:]
+    return bytes.fromhex("1aff4c000215e2c56db5dffb48d2b060d0f5a71096e000010011c5") + bytes([len(body)]) + body
+
+
+def test_a_replayed_battery_level_is_not_believed() -> None:
+    counts = Counts()
+    keys = IdentityKeys(binds={"c3:00:00:00:00:01": OTHER})
+    identification = Identification(SITE, load_profiles(), Some(IBEACON), counts, keys)
+    frames = [(200, 90), (201, 80), (201, 80), (200, 90), (5, 100), (6, 99)]
+    heard_ = []
+    for n, (counter, battery_pct) in enumerate(frames):
+        adv = sealed(counter, battery_pct)
+        ((_, reading),) = identification.heard(
+            Sighting(T0 + n, "pi-01", "c3:00:00:00:00:01", "random", -60.0, adv)
+        )
+        heard_.append(getattr(reading, "battery_pct", None))
+    assert heard_ == [90.0, 80.0, 80.0, 80.0, 100.0, 99.0]  # the fifth: a new battery begins to count anew
+    assert counts.of("identity", "replayed") == 1
+    clear = Sighting(
+        T0 + 9,
+        "pi-01",
+        "c3:00:00:00:00:01",
+        "random",
+        -60.0,
+        sealed(7, 9)[:27] + bytes.fromhex("0616d2fc400105"),
+    )
+    ((_, reading),) = identification.heard(clear)
+    assert getattr(reading, "battery_pct", None) == 99.0
+    assert counts.of("profiles.bthome-v2", "bad_checksum") == 1
 
 
 def test_how_a_tag_is_comes_from_its_other_frames_too() -> None:

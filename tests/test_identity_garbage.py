@@ -7,6 +7,7 @@ import pytest
 from gateway.counts import Counts
 from gateway.identity import EveryDevice, Identification
 from gateway.identity.garbage import ADDRESSES, FAMILIES, Garbage
+from gateway.identity.recognition import is_broadcast
 from gateway.model import Anchor, Sighting, SiteMap
 from gateway.profiles.ble import Heard
 
@@ -56,6 +57,42 @@ def test_a_fleet_of_enrolled_tags_with_one_uuid_is_no_garbage() -> None:
     assert garbage.disbelieved("", [(ibeacon(8, OURS), True)], 201.0) == {}
 
 
+@pytest.mark.parametrize("kind", ["tag:minew:{:06d}", "mac:ac:23:00:00:{:02x}:01"])
+def test_tags_of_one_maker_and_addresses_in_frames(kind: str) -> None:
+    """A shop full of other people's tags is no garbage; who names another one each time is."""
+    garbage = Garbage()
+    for n in range(200):
+        own = f"c3:00:00:00:00:{n:02x}"
+        assert garbage.disbelieved(own, [(kind.format(n), False)], n / 10) == {}
+    changing = [
+        garbage.disbelieved("d0:00:00:00:00:01", [(kind.format(n), n == 3)], 20.0 + n) for n in range(30)
+    ]
+    assert not any(changing[:10])
+    assert all(changing[10:])
+    many = [
+        garbage.disbelieved(f"d1:00:00:00:00:{n // 6:02x}", [(kind.format(n), False)], 60.0 + n)
+        for n in range(200)
+    ]
+    assert all(
+        said == {kind.format(n): "garbage_family"} for n, said in enumerate(many) if n > 150 and n % 6 > 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("identity", "sender", "anybody"),
+    [
+        (ibeacon(1), "c3:00:00:00:00:01", True),
+        ("tag:kontakt:abcd", "c3:00:00:00:00:01", True),
+        ("mac:ac:23:00:00:00:01", "c3:00:00:00:00:01", True),
+        ("mac:ac:23:00:00:00:01", "ac:23:00:00:00:01", False),
+        ("irk:anna-phone", "4a:00:00:00:00:01", False),
+        ("eid:trolley", "c3:00:00:00:00:01", False),
+    ],
+)
+def test_what_anybody_can_send(identity: str, sender: str, *, anybody: bool) -> None:
+    assert is_broadcast(identity, sender) == anybody
+
+
 def test_memory_is_bounded() -> None:
     garbage = Garbage()
     for n in range(3 * ADDRESSES):
@@ -72,6 +109,9 @@ class Beacons:
 
     def heard(self, sighting: Sighting, counts: Counts) -> Heard:  # noqa: ARG002
         return Heard((sighting.identity,))
+
+    def with_bind_keys(self, keys: object) -> Beacons:  # noqa: ARG002
+        return self
 
 
 @pytest.mark.parametrize(("distinct", "readings"), [(10, 40), (40, 10)])

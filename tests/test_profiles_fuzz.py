@@ -199,6 +199,21 @@ def test_20_000_messages() -> None:
     }
 
 
+def test_what_receivers_say_of_themselves() -> None:
+    rng, words = random.Random(7), set[bool | None]()
+    readers = PROFILES.states(PROFILES.names)
+    assert len(readers) >= 7
+    for i in range(10_000):
+        topic, payload = rng.choice(MESSAGES)
+        payload = rng.choice(NASTY) if i % 4 == 0 else mutated(rng, payload)
+        for reader in readers:
+            reader.receiver(topic.split("/"), "koeln-01")
+            word = reader.read(payload)
+            words.add(None if word is None else word.alive)
+            assert word is None or word.every_s is None or 1 <= word.every_s <= 3600
+    assert words == {True, False, None}
+
+
 @pytest.mark.parametrize("topic", sorted({topic.split("/")[0]: topic for topic, _ in MESSAGES}.values()))
 @given(
     value=st.recursive(
@@ -208,7 +223,8 @@ def test_20_000_messages() -> None:
             | st.dictionaries(
                 st.sampled_from(
                     "_type lat lon tst rssi adv id mac position device uuid data path dp value rssiSignature "
-                    "packets IBEACON state reported latlng".split()
+                    "packets IBEACON state reported latlng method params blu addr servicedata servicedatauuid "
+                    "manufacturerdata".split()
                 ),
                 x,
             )

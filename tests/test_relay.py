@@ -24,7 +24,7 @@ from gateway.mqtt import Connection, Endpoint, Incoming
 from gateway.profiles import load_profiles
 from gateway.sources import receivers
 from gateway.sources.frames import IdentityFrames, structures
-from gateway.sources.rawform import decode_state, encode_state, state_topic
+from gateway.sources.rawform import encode_state, state_topic
 from gateway.sources.receivers import ReceiverStates
 from gateway.sources.relay import BATCH, WAITING, Relay
 
@@ -130,6 +130,51 @@ async def test_batches_are_small_in_number_and_bytes_and_nothing_is_lost(tmp_pat
 # --- what receivers say of themselves ---
 
 
+def states_of(heard: list[Signal], counts: Counts, *profiles: str) -> ReceiverStates:
+    readers, names = PROFILES.states(profiles), ["pi-01", "pi-02", "pi-03", "kitchen", "shelly-kitchen"]
+    return ReceiverStates(readers, heard.append, lambda: 5.0, counts, site="s", receivers=names)
+
+
+@pytest.mark.parametrize(
+    ("profile", "topic", "alive", "dead"),
+    [
+        ("espresense", "espresense/rooms/kitchen/status", "online", "offline"),
+        ("openmqttgateway", "home/kitchen/LWT", "online", "offline"),
+        ("tasmota", "tele/kitchen/LWT", "Online", "Offline"),
+        ("shelly", "shelly-kitchen/online", "true", "false"),
+        ("shelly-blu-gateway", "shelly-kitchen/online", "true", "false"),
+        ("generic-raw", "receivers/v1/s/kitchen/state", '{"alive": true}', '{"alive": false}'),
+    ],
+)
+def test_last_wills_of_other_makers(profile: str, topic: str, alive: str, dead: str) -> None:
+    heard: list[Signal] = []
+    counts = Counts()
+    states = states_of(heard, counts, profile)
+    assert PROFILES.states([profile])
+    assert any(topic.endswith(f.rpartition("+")[2]) for f in states.topic_filters)
+    for payload, retained in ((alive, False), (alive, True), (dead, False), (dead, True), ("?", False)):
+        assert states.take(topic, payload.encode(), retained=retained)
+    receiver = "shelly-kitchen" if "shelly" in profile else "kitchen"
+    assert heard == [ReceiverState(5.0, receiver, alive) for alive in (True, False, False)]
+    assert counts.by_room() == {"receivers": {"alive": 1, "retained": 1, "dead": 2, "malformed": 1}}
+    assert not states_of(heard, counts, "owntracks").take(topic, dead.encode(), retained=False)
+
+
+async def test_a_word_without_a_promise_does_not_end_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ESPresense says `online` once, and its telemetry goes on."""
+    monkeypatch.setattr(receivers, "LOOK_S", 0.01)
+    monkeypatch.setattr(receivers, "MISSED", 0.005)
+    heard: list[Signal] = []
+    states = states_of(heard, Counts(), "espresense")
+    states.take("espresense/rooms/kitchen/telemetry", b'{"uptime": 1}', retained=False)
+    states.take("espresense/rooms/kitchen/status", b"online", retained=False)
+    states.take("espresense/rooms/pi-01/status", b"online", retained=False)
+    task = asyncio.create_task(states.watch())
+    await until(lambda: len(heard) == 4)
+    task.cancel()
+    assert heard[3] == ReceiverState(5.0, "kitchen", alive=False)
+
+
 @pytest.mark.parametrize(
     ("topic", "payload", "retained", "signals", "counted"),
     [
@@ -145,6 +190,8 @@ async def test_batches_are_small_in_number_and_bytes_and_nothing_is_lost(tmp_pat
         ("receivers/v1/s/pi-02/state", b"\xff\xfe", False, [], "malformed"),
         ("receivers/v1/s/pi-02", b"[]", False, [], None),
         ("owntracks/anna/golf/state", b"[]", False, [], None),
+        (f"receivers/v1/s/{'p' * 2000}/state", encode_state(alive=True), False, [], None),
+        ("receivers/v1/t/pi-02/state", encode_state(alive=True), False, [], None),
     ],
 )
 def test_a_receivers_word(
@@ -152,7 +199,7 @@ def test_a_receivers_word(
 ) -> None:
     heard: list[Signal] = []
     counts = Counts()
-    states = ReceiverStates("s", ["pi-01", "pi-02"], heard.append, lambda: 5.0, counts)
+    states = states_of(heard, counts, "generic-raw")
     assert states.take(topic, payload, retained=retained) == (counted is not None)
     assert heard == [ReceiverState(5.0, "pi-02", alive) for alive in signals]
     assert counts.by_room() == ({"receivers": {counted: 1}} if counted else {})
@@ -162,7 +209,7 @@ async def test_a_receiver_whose_heartbeat_stops_is_dead(monkeypatch: pytest.Monk
     monkeypatch.setattr(receivers, "LOOK_S", 0.01)
     monkeypatch.setattr(receivers, "MISSED", 0.1)
     heard: list[Signal] = []
-    states = ReceiverStates("s", ["pi-02", "pi-03"], heard.append, lambda: 5.0, Counts())
+    states = states_of(heard, Counts(), "generic-raw")
     task = asyncio.create_task(states.watch())
     for receiver, every_s in (("pi-02", 1.0), ("pi-03", 60.0)):
         states.take(state_topic("s", receiver), encode_state(alive=True, every_s=every_s), retained=False)
@@ -310,8 +357,7 @@ async def test_a_gateway_may_relay_as_well(tmp_path: Path) -> None:
 
 
 def _alive(incoming: Incoming) -> bool:
-    state = decode_state(incoming.payload) if incoming.topic.endswith("/state") else None
-    return state is not None and state.alive
+    return incoming.topic.endswith("/state") and bool(msgspec.json.decode(incoming.payload)["alive"])
 
 
 def _is_will(incoming: Incoming, receiver: str) -> bool:

@@ -31,7 +31,7 @@ ENTRIES_A_FENCE = 16
 ENTRIES_FREE = 65_536
 FENCES_MAX = 1_000_000
 CORNERS_MAX = 10_000_000
-CROWDED = 12
+CROWDED = 14
 """A cell with more edges is divided in 4 x 4, ..."""
 SMALLEST_M = 10.0
 """... unless it is smaller than this."""

@@ -107,13 +107,26 @@ class EphemeralIds:
     """
 
     def __init__(self, keys: Mapping[str, EphemeralKey], counts: Counts) -> None:
-        self._beacons = [_Beacon(name, key) for name, key in sorted(keys.items())]
-        self._most = max(4, MOST_IDS // max(1, len(self._beacons)))
         self._counts = counts
+        self._beacons: list[_Beacon] = []
+        self._most = MOST_IDS
         self._by_id: dict[bytes, tuple[int, int]] = {}
         """Beacon and quantum of every id computed ahead."""
-        self._due: list[tuple[float, int]] = [(-math.inf, n) for n in range(len(self._beacons))]
+        self._due: list[tuple[float, int]] = []
         """Heap of `due_s` by beacon; an entry that is no longer the beacon's own is stale."""
+        self.rekey(keys)
+
+    def rekey(self, keys: Mapping[str, EphemeralKey]) -> None:
+        """Other keys from now on; where the clock of a beacon is that stays is still known."""
+        before = {beacon.identity: beacon for beacon in self._beacons}
+        self._beacons = [_Beacon(name, key) for name, key in sorted(keys.items())]
+        for beacon in self._beacons:
+            known = before.get(beacon.identity)
+            if known is not None and known.key == beacon.key:
+                beacon.ahead_s, beacon.sure_s, beacon.heard_s = known.ahead_s, known.sure_s, known.heard_s
+        self._most = max(4, MOST_IDS // max(1, len(self._beacons)))
+        self._by_id.clear()
+        self._due = [(-math.inf, n) for n in range(len(self._beacons))]
 
     def resolve(self, ephemeral_id: bytes, t_s: float) -> str:
         """The identity behind an id of 8 bytes; empty when there is none."""

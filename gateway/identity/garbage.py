@@ -19,8 +19,10 @@ CHANGING: Final = 3
 """Identities of one UUID from one address above which it is changing them; a tag with slots has fewer."""
 ADDRESSES: Final = 4096
 FAMILIES: Final = 512
-BROADCAST: Final = ("ibeacon", "altbeacon", "eddystone", "tag")
-"""Kinds of identity that anybody can send: no key stands behind them."""
+BROADCAST: Final = ("ibeacon:", "altbeacon:", "eddystone:", "tag:", "mac:")
+"""Kinds of identity that anybody can send: no key stands behind them. A `mac:` is one that a frame names."""
+OF_MANY_SENDERS: Final = ("tag:", "mac:")
+"""One maker's tags are as many families as there are tags: only who changes them is counted."""
 
 
 class _Recent:
@@ -74,7 +76,7 @@ class Garbage:
                 shown.note(identity, t_s)
                 if len(shown) > CHANGING:
                     is_changing = shown.of_family(_family(identity), t_s) > CHANGING
-            if is_changing or not (is_ours or identity.startswith("tag:")):
+            if is_changing or not (is_ours or identity.startswith(OF_MANY_SENDERS)):
                 family = _family(identity)
                 members = _entry(self._families, family, MOST_OF_FAMILY, FAMILIES)
                 members.note(identity, t_s)
@@ -86,7 +88,9 @@ class Garbage:
 
 
 def _family(identity: str) -> str:
-    """`ibeacon:<uuid>:` of an iBeacon; an AltBeacon without its last two parts, a namespace, a maker."""
+    """`ibeacon:<uuid>:` of an iBeacon; an AltBeacon less its last two parts, a namespace, a maker, `mac:`."""
+    if identity.startswith("mac:"):
+        return "mac:"
     return identity.rsplit(":", 1 if identity.startswith(("eddystone:", "tag:")) else 2)[0] + ":"
 
 

@@ -13,6 +13,7 @@ from gateway.identity.recognition import Recognition, is_broadcast
 from gateway.model import Fix, Message, Observation, Reading, Sighting, SiteMap
 from gateway.profiles import Assembler, Part
 from gateway.profiles.ble import Heard
+from gateway.profiles.decoded import BindKeys
 from gateway.profiles.telemetry import TelemetryMemory
 from gateway.settings.identity_keys import IdentityKeys
 
@@ -45,6 +46,7 @@ class Reader(Protocol):
 
     def read(self, message: Message, counts: Counts) -> list[Item]: ...
     def heard(self, sighting: Sighting, counts: Counts) -> Heard: ...
+    def with_bind_keys(self, keys: BindKeys) -> Reader: ...
 
 
 class Identification:
@@ -60,7 +62,7 @@ class Identification:
         counts: Counts,
         keys: IdentityKeys = NO_KEYS,
     ) -> None:
-        self._profiles = profiles
+        self._profiles = profiles.with_bind_keys(keys)
         self._recognition = Recognition(keys, counts)
         self._garbage = Garbage()
         self._telemetry = TelemetryMemory()
@@ -80,6 +82,11 @@ class Identification:
         if isinstance(signal, Sighting):
             return [(signal, self._reading(signal))]
         return [(item, self._observation(item)) for item in self._profiles.read(signal, self._counts)]
+
+    def rekey(self, keys: IdentityKeys) -> None:
+        """Other identity keys from now on."""
+        self._recognition.rekey(keys)
+        self._profiles = self._profiles.with_bind_keys(keys)
 
     def forget(self, subject: str) -> None:
         """Nothing of this subject is kept here, not even half a position."""
@@ -125,8 +132,7 @@ class Identification:
                 outcome = "without_consent"
         if outcome:
             self._counts.count("identity", outcome)
-        if heard.telemetry is not None:  # perhaps of a device that says who it is in another frame
-            self._telemetry.note(sighting.address, heard.telemetry, sighting.t_s)
+        self._note(sighting, heard)  # perhaps of a device that says who it is in another frame
         if sighting.receiver not in self._receivers:
             self._counts.count("identity", "unknown_receiver")
         return None
@@ -137,10 +143,15 @@ class Identification:
         if device == sighting.receiver:  # the address is that of the beacon which it reports
             return Reading(t_s, subject, device, link, sighting.rssi_dbm)
         self._telemetry.belongs(address, subject)
-        if heard.telemetry is not None:
-            self._telemetry.note(address, heard.telemetry, t_s)
+        self._note(sighting, heard)
         known = self._telemetry.of(address, t_s)
         return Reading(t_s, subject, device, link, sighting.rssi_dbm, known.battery_pct, known.moved)
+
+    def _note(self, sighting: Sighting, heard: Heard) -> None:
+        if heard.telemetry is not None and not self._telemetry.note(
+            sighting.address, heard.telemetry, sighting.t_s
+        ):
+            self._counts.count("identity", "replayed")
 
     def _claims(self, sighting: Sighting, heard: Heard) -> list[tuple[str, str, str | None]]:
         """Device, link and subject by each identity that is believed, the surest first.
@@ -160,7 +171,7 @@ class Identification:
         broadcast = [
             (identity, subject is not None or identity in self._beacons)
             for identity, _, subject in claims
-            if is_broadcast(identity)
+            if is_broadcast(identity, sighting.address)
         ]
         if broadcast and (wrong := self._garbage.disbelieved(sighting.address, broadcast, sighting.t_s)):
             self._counts.count("identity", next(iter(wrong.values())))

@@ -23,18 +23,29 @@ class Recognition:
     def __init__(self, keys: IdentityKeys, counts: Counts) -> None:
         self._addresses = ResolvableAddresses(keys.irks, counts)
         self._ephemeral = EphemeralIds(keys.eids, counts)
+        self._names = _names(keys)
+
+    def rekey(self, keys: IdentityKeys) -> None:
+        """Other keys from now on; what was learned by those that stay is kept."""
+        self._addresses.rekey(keys.irks)
+        self._ephemeral.rekey(keys.eids)
+        self._names = _names(keys)
 
     def identities(self, sighting: Sighting, heard: Heard) -> tuple[str, ...]:
         """`heard`: identities as read or as the receiver decoded them, the public address, ephemeral ids.
 
-        An `eid:` among the identities is an ephemeral id that a receiver has decoded, 16 hex digits.
+        An `eid:` among the identities is an ephemeral id that a receiver has decoded, 16 hex digits; an
+        `irk:` is the key itself (32) by which a receiver has resolved an address.
         """
         t_s = sighting.t_s
         resolved = self._addresses.resolve(sighting.address, sighting.address_type, t_s)
         found = [resolved] if resolved else []
         for identity in heard.identities:
-            is_ephemeral = identity.startswith("eid:")
-            found.append(self._ephemeral.resolve(_hex(identity[4:]), t_s) if is_ephemeral else identity)
+            kind, _, told = identity.partition(":")
+            if kind == "eid":
+                found.append(self._ephemeral.resolve(_hex(told), t_s))
+            else:
+                found.append(self._names.get(told, "") if kind == "irk" else identity)
         for sealed in heard.sealed:
             if sealed.kind == "eid":
                 found.append(self._ephemeral.resolve(sealed.data, t_s))
@@ -43,9 +54,14 @@ class Recognition:
         return tuple(sorted(dict.fromkeys(filter(None, found)), key=_rank))
 
 
-def is_broadcast(identity: str) -> bool:
-    """Whether anybody can send it."""
-    return identity.startswith(BROADCAST)
+def _names(keys: IdentityKeys) -> dict[str, str]:
+    """Identities by resolving key, 32 hex digits."""
+    return {key.hex(): f"irk:{name}" for name, key in keys.irks.items()}
+
+
+def is_broadcast(identity: str, sender: str) -> bool:
+    """Whether anybody can send it: all that no key makes, but for the address that sends."""
+    return identity.startswith(BROADCAST) and identity != f"mac:{sender}"
 
 
 def _hex(text: str) -> bytes:

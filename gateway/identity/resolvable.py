@@ -44,14 +44,26 @@ class ResolvableAddresses:
     """
 
     def __init__(self, irks: Mapping[str, bytes], counts: Counts) -> None:
-        self._keys = [(f"irk:{name}", encryption(key)) for name, key in sorted(irks.items())]
         self._counts = counts
+        self._irks: Mapping[str, bytes] = {}
+        self._keys: list[tuple[str, Encrypt]] = []
         self._resolved: OrderedDict[str, tuple[str, float]] = OrderedDict()
         """Identity of an address, and when it was found."""
         self._foreign: OrderedDict[str, float] = OrderedDict()
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._second = -math.inf
         self._tried = self._tried_first_heard = 0
+        self.rekey(irks)
+
+    def rekey(self, irks: Mapping[str, bytes]) -> None:
+        """Other keys from now on: what a lost key resolved is forgotten, what was nobody's is tried again."""
+        gone = {f"irk:{name}" for name, key in self._irks.items() if irks.get(name) != key}
+        for address in [a for a, (identity, _) in self._resolved.items() if identity in gone]:
+            del self._resolved[address]
+        if any(self._irks.get(name) != key for name, key in irks.items()):
+            self._foreign.clear()
+        self._irks = dict(irks)
+        self._keys = [(f"irk:{name}", encryption(key)) for name, key in sorted(irks.items())]
 
     def resolve(self, address: str, address_type: str, t_s: float) -> str:
         """The identity behind an address; empty when there is none, or none yet."""

@@ -8,6 +8,7 @@ from gateway.profiles.loading import load_profiles, profiles_of, shipped_directo
 from gateway.profiles.outcome import Outcome
 from gateway.profiles.parts import Part
 from gateway.profiles.profiles import Profiles
+from gateway.profiles.states import StateReader, Word
 from gateway.profiles.vectors import VectorResult, check_vectors
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "Outcome",
     "Part",
     "Profiles",
+    "StateReader",
     "VectorResult",
+    "Word",
     "check_vectors",
     "load_profiles",
     "profiles_of",

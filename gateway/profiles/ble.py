@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gateway.counts import Counts
 from gateway.profiles.decoded import NO_KEYS, BindKeys, Decoded, Sealed
-from gateway.profiles.frames import CompiledFrame
+from gateway.profiles.frames import CompiledFrame, sender
 from gateway.profiles.objects import ObjectTable
 from gateway.profiles.outcome import Outcome
 from gateway.profiles.schema_ble import BleProfile
@@ -41,6 +41,7 @@ class BleReader:
             for _, frame in profile.all_frames
         ]
         self.needs_address = any(frame.needs_address for frame in self._frames)
+        self._has_keyed = any(frame.is_keyed for frame in self._frames)
 
     def takes_first(self, byte: int) -> bool:
         """Whether a payload that begins with this byte may be of this profile."""
@@ -55,6 +56,12 @@ class BleReader:
             decoded = frame.read(company, data, address, keys.bind_key)
             if decoded is not None:
                 if decoded.outcome is Outcome.MATCHED:
+                    if (
+                        self._has_keyed
+                        and not frame.is_keyed
+                        and keys.bind_key(sender(decoded.values, address))
+                    ):
+                        return Decoded(self.room, Outcome.BAD_CHECKSUM)  # whoever has the key seals
                     return decoded
                 refused = refused or decoded
         return refused

@@ -14,7 +14,10 @@ from gateway.profiles.templates import SCHEMES, IdentityTemplate, IdPattern, Top
 
 _MEMBERS = {
     "fix": ("lat_deg", "lon_deg", "accuracy_m", "speed_kmh", "heading_deg", "ignition"),
-    "sighting": ("rssi_dbm", "receiver", "address", "address_type", "adv", "battery_pct", "moved"),
+    "sighting": (
+        *("rssi_dbm", "receiver", "address", "address_type", "battery_pct", "moved"),
+        *("adv", "manufacturer_data", "service_data", "service"),
+    ),
 }
 _PARTS = (*_MEMBERS["fix"], "fix_t_s")
 _NEEDED = {"fix": ("lat_deg", "lon_deg"), "sighting": ("rssi_dbm", "receiver")}
@@ -52,7 +55,31 @@ def mqtt_mistakes(profile: MqttProfile) -> Iterator[Mistake]:
         known = [*there, *(IdPattern(form.reads).names if form.reads else ())]
         schemes = _OF_VEHICLES if profile.gives == "fix" else _OF_RADIO
         yield from identity_mistakes(form.gives, ("identity", "forms", i, "gives"), known, schemes)
+    yield from _states(profile)
     yield from _paths(profile)
+
+
+def _states(profile: MqttProfile) -> Iterator[Mistake]:
+    """A receiver's word on itself: whose it is stands in the topic."""
+    heard = {TopicTemplate(topic).filter(None) for topic in profile.match.topic}
+    for i, state in enumerate(profile.state):
+        place = ("state", i)
+        if profile.gives != "sighting":
+            yield place, "only receivers say that they are alive"
+        for j, text in enumerate(state.topic):
+            topic = TopicTemplate(text)
+            if "receiver" not in topic.names:
+                yield (*place, "topic", j), "one level has to be {receiver}"
+            if topic.filter(None) in heard:
+                yield (*place, "topic", j), "what is heard comes on this topic too"
+        for name, field in (("alive", state.alive), ("every_s", state.every)):
+            if field is not None:
+                key = name.removesuffix("_s")
+                yield from (
+                    ((*place, key, *at[1:]), text) for at, text in _member((name,), field, (name,), (), "it")
+                )
+        if state.alive is None and state.every is None:
+            yield place, "expected alive, or every when any message there says so"
 
 
 def _paths(profile: MqttProfile) -> Iterator[Mistake]:
@@ -109,7 +136,7 @@ def _steps(steps: list[Step], place: Place, wanted: Collection[str], before: set
 
 
 def _in_parts(profile: MqttProfile) -> Iterator[Mistake]:
-    for key in ("fields", "time", "items", "layout"):
+    for key in ("fields", "time", "items", "layout", "state"):
         if getattr(profile, key):
             yield (key,), "stands in the parts, where a profile has parts"
     if profile.match.where:
@@ -170,8 +197,17 @@ def mqtt_meet(a: MqttProfile, b: MqttProfile) -> bool:
         return False
     if not _starts_meet(a, b):
         return False
-    shared = a.match.where.keys() & b.match.where.keys()
-    return all(_common(a.match.where[path], b.match.where[path]) for path in shared)
+    one, two = _of_root(a), _of_root(b)
+    return all(_common(one[path], two[path]) for path in one.keys() & two.keys())
+
+
+def _of_root(profile: MqttProfile) -> dict[str, list[Any]]:
+    """What a profile asks of members, by their path from the root where the payload carries items."""
+    where = profile.match.where
+    items = profile.items
+    if items is None or (items.at == WHOLE and not items.members):  # a list, or one object alone
+        return where
+    return {path[1:] if path.startswith("/") else f"…{path}": allowed for path, allowed in where.items()}
 
 
 def _starts_meet(a: MqttProfile, b: MqttProfile) -> bool:

@@ -15,6 +15,8 @@ from gateway.profiles.outcome import Outcome, RejectedError
 from gateway.profiles.schema_ble import ADDRESS
 from gateway.profiles.templates import IdentityTemplate
 
+SEALED_COUNTER = "sealed_counter"
+"""Name of the value that only the holder of the key can have made, and that rises with each frame."""
 _KEYED = ("aes-ccm",)
 """Seals that are opened here."""
 
@@ -43,9 +45,14 @@ class CompiledFrame:
         self._takes_address = takes_address
 
     @property
+    def is_keyed(self) -> bool:
+        """Whether a key opens it here."""
+        return self._seal is not None and self._seal.kind in _KEYED
+
+    @property
     def needs_address(self) -> bool:
         """Whether what it makes of a payload depends on who sent it."""
-        return self._takes_address or (self._seal is not None and self._seal.kind in _KEYED)
+        return self._takes_address or self.is_keyed
 
     def read(
         self, company: int | None, data: bytes, address: str, key_of: Callable[[str], bytes | None]
@@ -64,7 +71,10 @@ class CompiledFrame:
             values: Values = {name: read(data) for name, read in self._fields}
             outcome, sealed = Outcome.MATCHED, None
             if self._seal is not None:
-                data, sealed = self._opened(self._seal, data, address, key_of)
+                packet = data
+                data, sealed = self._opened(self._seal, packet, sender(values, address), key_of)
+                if sealed is None and self._seal.counter is not None:
+                    values[SEALED_COUNTER] = int.from_bytes(_cut(packet, self._seal.counter), "little")
             if sealed is not None:
                 outcome = Outcome.NEEDS_KEY
             elif self._objects is not None:
@@ -92,9 +102,17 @@ class CompiledFrame:
         nonce = b"".join(_nonce_part(part, data, whose) for part in seal.nonce)
         tag = _cut(data, seal.tag)
         try:
-            return AESCCM(key, tag_length=len(tag)).decrypt(nonce, text + tag, None), None
+            return AESCCM(key, tag_length=len(tag)).decrypt(
+                nonce, text + tag, bytes.fromhex(seal.aad) or None
+            ), None
         except (InvalidTag, ValueError):  # the latter: a key or nonce of a length that the cipher has not
             raise RejectedError(Outcome.BAD_CHECKSUM) from None
+
+
+def sender(values: Values, address: str) -> str:
+    """Who sent a frame: whom it names itself, else the advertisement's address."""
+    named = values.get("address")
+    return named if isinstance(named, str) else address
 
 
 def _cut(data: bytes, place: list[int]) -> bytes:

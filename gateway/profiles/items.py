@@ -77,7 +77,8 @@ class Splitter:
 
     def _parts(self, payload: bytes, root: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
         if self._patterns:
-            yield from self._members(decoded(self._decode_members, payload))
+            members = self._find(root) if self._find else decoded(self._decode_members, payload)
+            yield from self._members(members or {})
             return
         if self._find is not None:
             items = self._find(root)
@@ -129,7 +130,8 @@ def _shapes(profile: MqttProfile, paths: list[JsonPath]) -> tuple[Shape, Shape |
     plain = [p for p in paths if all(p.text != k.text for k in kinds)]
     item = Shape((p for p in plain if not p.from_root), {k: v for k, v in kinds.items() if not k.from_root})
     around = {k: v for k, v in kinds.items() if k.from_root}
-    if profile.items and profile.items.at != WHOLE and not profile.items.members:
-        around[JsonPath(profile.items.at)] = list[msgspec.Raw]
+    if profile.items and profile.items.at != WHOLE:
+        kind = dict[str, msgspec.Raw] if profile.items.members else list[msgspec.Raw]
+        around[JsonPath(profile.items.at)] = kind
     of_root = [p for p in plain if p.from_root]
     return item, Shape(of_root, around) if of_root or around else None

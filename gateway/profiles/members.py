@@ -26,6 +26,8 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "hex": values.adv_bytes,
     "pdus": values.pdus,
     "bool": values.truth,
+    "hex_if_any": values.hex_if_any,
+    "service": values.service_on_air,
 }
 _NOT_FINITE = re.compile(rb"[:\[,]\s*-?(?:NaN|Infinity)\b")
 _MAX_SELECTED = 256
@@ -66,6 +68,14 @@ def decoded(decoder: Decoder, raw: Any) -> Any:
     raise RejectedError(outcome)
 
 
+def decoded_or_text(decoder: Decoder, payload: bytes) -> Any:
+    """As `decoded`; what is no JSON is the bare text that it is."""
+    try:
+        return decoded(decoder, payload)
+    except RejectedError:
+        return payload.decode().strip()
+
+
 class Shape:
     """The part of a payload that a profile looks at, as a nest of structs.
 
@@ -82,8 +92,9 @@ class Shape:
             branch = tree
             for step in path.steps:
                 branch = branch.setdefault(step.name, {})
-                if step.member:
+                if step.of_list:
                     branch.setdefault(_IS_LIST, True)
+                if step.member:
                     branch.setdefault(step.member, {})
         for path, kind in (kinds or {}).items():
             branch = tree
@@ -111,7 +122,9 @@ class Shape:
                 if not isinstance(item, msgspec.Struct):
                     return None
                 item = getattr(item, name)
-                if member:
+                if step.last and isinstance(item, list):
+                    item = item[-1] if item else None
+                elif member:
                     item = _selected(item, member, step.value)
             return None if isinstance(item, msgspec.Struct) else item
 
@@ -150,7 +163,7 @@ def _struct(tree: dict[str, Any]) -> Any:
         elif not inner:
             kind = Scalar
         elif _IS_LIST in inner:
-            one = _struct(inner)
+            one = _struct(inner) if len(inner) > 1 else Scalar
             kind = list[one] | one | None  # type: ignore[valid-type]
         else:
             kind = _struct(inner) | None

@@ -12,6 +12,8 @@ from gateway.profiles.schema_ble import ByteField, Objects
 MAX_OBJECTS = 64
 """More than the longest advertisement of any known firmware holds; what follows is not read."""
 
+_FIVE_BITS = 0x1F
+
 
 class ObjectTable:
     """Ids to readers."""
@@ -28,12 +30,14 @@ class ObjectTable:
         at, end = place.at, len(data) + place.until
         if at > end:
             raise RejectedError(Outcome.TOO_SHORT)
-        with_length = place.head == "length_id"
+        with_length = place.head != "id"
+        length_bits = _FIVE_BITS if place.head == "length5_id" else 0xFF
         for _ in range(MAX_OBJECTS):
             if at >= end:
                 return
             if with_length:
-                at, number, value_end = at + 2, data[at + 1] if at + 1 < end else -1, at + 1 + data[at]
+                value_end = at + 1 + (data[at] & length_bits)
+                at, number = at + 2, data[at + 1] if at + 1 < end else -1
                 if number < 0 or value_end < at or value_end > end:
                     raise RejectedError(Outcome.TOO_SHORT)
             else:
@@ -45,6 +49,9 @@ class ObjectTable:
                 at = value_end
                 continue
             size, has_length, fields = known
+            if length_bits == _FIVE_BITS and value_end - at != size:  # the same id in another form
+                at = value_end
+                continue
             if has_length and at < end:
                 size, at = data[at], at + 1
             if at + size > (value_end if with_length else end):

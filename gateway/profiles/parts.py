@@ -11,7 +11,7 @@ from msgspec import Struct
 from gateway.counts import Counts
 from gateway.model import Message
 from gateway.profiles import values
-from gateway.profiles.members import Member, Shape, checked_payload, decoded
+from gateway.profiles.members import Member, Shape, checked_payload, decoded, decoded_or_text
 from gateway.profiles.outcome import Outcome, RejectedError
 from gateway.profiles.paths import WHOLE, JsonPath
 from gateway.profiles.rules import check_place, checked_time_s
@@ -75,12 +75,7 @@ class PartReader:
 
     def _known(self, message: Message) -> dict[str, Any]:
         payload = checked_payload(message.payload)
-        try:
-            item = decoded(self._decoder, payload)
-        except RejectedError:
-            if not self._is_text:
-                raise
-            item = payload.decode().strip()
+        item = (decoded_or_text if self._is_text else decoded)(self._decoder, payload)
         known = {name: member.read(item) for name, member in self._fields}
         place = [known[name] for name in ("lat_deg", "lon_deg") if name in known]
         if None in place:

@@ -1,4 +1,4 @@
-"""Paths into a payload: `position.lat`, `/device.id` from the root, `data[path=Vehicle.Speed].dp.value`."""
+"""Paths into a payload: `position.lat`, `/device.id` from the root, `data[path=Speed].dp[last].value`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 WHOLE = "."
 """The path to a payload that is one value."""
-_STEP = re.compile(r"(?P<name>[^.\[\]/]+)(?:\[(?P<member>[^=\[\].]+)=(?P<value>[^\[\]]+)\])?(?:\.|$)")
+_STEP = re.compile(
+    r"(?P<name>[^.\[\]/]+)(?:\[(?:(?P<member>[^=\[\].]+)=(?P<value>[^\[\]]+)|(?P<last>last))\])?(?:\.|$)"
+)
 
 
 class PathStep(NamedTuple):
@@ -16,6 +18,12 @@ class PathStep(NamedTuple):
     member: str = ""
     """Where the member is a list: of its items the first whose `member` is `value`."""
     value: str = ""
+    last: bool = False
+    """Where the member is a list: its last item."""
+
+    @property
+    def of_list(self) -> bool:
+        return self.last or bool(self.member)
 
 
 class JsonPath:
@@ -32,12 +40,12 @@ class JsonPath:
             return
         at = 0
         while at < len(rest) and (found := _STEP.match(rest, at)):
-            step = PathStep(found["name"], found["member"] or "", found["value"] or "")
+            step = PathStep(found["name"], found["member"] or "", found["value"] or "", bool(found["last"]))
             self.steps, at = (*self.steps, step), found.end()
         if not rest or at < len(rest) or rest.endswith("."):
             raise ValueError(
                 "expected the names of members with single dots between them, as in position.lat; "
-                "name[member=value] takes one of a list"
+                "name[member=value] or name[last] takes one of a list"
             )
 
     def goes_through(self, other: JsonPath) -> bool:

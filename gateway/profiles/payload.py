@@ -27,6 +27,11 @@ _RSSI_RANGE_DBM = (-127.0, 20.0)
 """Bluetooth Core 5.4, Vol 4 Part E §7.7.65.2; 127 stands for: not available."""
 
 
+_SERVICE_DATA = {2: 0x16, 4: 0x20, 16: 0x21}
+"""AD type by the length of the UUID, Bluetooth Assigned Numbers §2.3."""
+_LONGEST_BODY = 255
+
+
 class MqttReader:
     """One profile, compiled: message in, sightings or fixes out."""
 
@@ -96,7 +101,7 @@ class MqttReader:
             address=found.get("address") or "",
             address_type=found.get("address_type") or "",
             rssi_dbm=_rssi_dbm(_required(found["rssi_dbm"])),
-            adv=self._adv(found["adv"]) if "adv" in found else b"",
+            adv=self._adv(found["adv"]) if "adv" in found else _rebuilt(found),
             identity=identity,
             battery_pct=_battery_pct(found.get("battery_pct")),
             moved=found.get("moved"),
@@ -125,6 +130,17 @@ class MqttReader:
             retained=message.retain,
             time_source="reception" if fix_t_s is None else "device",
         )
+
+
+def _rebuilt(found: Mapping[str, Any]) -> bytes:
+    """AD structures from the parts that a receiver tells; Core Supplement Part A §1.4, §1.11."""
+    manufacturer: bytes = found.get("manufacturer_data") or b""
+    service: bytes = found.get("service") or b""
+    data: bytes = found.get("service_data") or b""
+    bodies = [b"\xff" + manufacturer] if len(manufacturer) > 2 else []
+    if service and data:
+        bodies.append(bytes((_SERVICE_DATA[len(service)],)) + service + data)
+    return b"".join(bytes((len(body),)) + body for body in bodies if len(body) <= _LONGEST_BODY)
 
 
 def _required(value: Any) -> Any:

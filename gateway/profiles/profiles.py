@@ -14,6 +14,7 @@ from gateway.profiles.parts import Part, PartReader
 from gateway.profiles.payload import MqttReader
 from gateway.profiles.schema_ble import BleProfile
 from gateway.profiles.schema_mqtt import MqttProfile
+from gateway.profiles.states import StateReader
 from gateway.profiles.telemetry import Telemetry
 from gateway.profiles.typed import Quick
 from gateway.profiles.vectors import VectorResult, check_vectors, readers_of
@@ -65,6 +66,15 @@ class Profiles:
             raise ValueError(f"unknown profile {name!r}{did_you_mean(name, self.names)}")
         readers = self._mqtt.get(name, ())
         return tuple(topic.filter(site or self._site) for reader in readers for topic in reader.topics)
+
+    def states(self, names: Collection[str]) -> tuple[StateReader, ...]:
+        """Where the receivers of these profiles say whether they are alive."""
+        return tuple(
+            StateReader(state)
+            for p in self._all
+            if isinstance(p, MqttProfile) and p.profile in names
+            for state in p.state
+        )
 
     def gives_fixes(self, name: str) -> bool:
         """Whether a profile speaks of vehicles: what it carries must not be lost."""

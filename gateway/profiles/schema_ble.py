@@ -106,9 +106,10 @@ class Objects(Strict):
     """First byte of the list; of a sealed frame in the opened text."""
     until: Annotated[int, Field(ge=-64, le=0)] = 0
     """Bytes at the end that belong to no object, as a negative number."""
-    head: Literal["id", "length_id"]
-    """What each object begins with. A length counts the id and the value; without one, an id that is not
-    in the table ends the list, because nobody knows how long its value is."""
+    head: Literal["id", "length_id", "length5_id"]
+    """What each object begins with. A length counts the id and the value; without one, an id that is not in
+    the table ends the list, because nobody knows how long its value is. `length5_id` has it in the lowest 5
+    bits of the byte, and reads over an id whose value is of another length than the table's."""
 
 
 class Sealed(Strict):
@@ -121,12 +122,19 @@ class Sealed(Strict):
     """The ephemeral id, or the cipher text."""
     tag: Slice | None = None
     nonce: list[Literal["address"] | Hex | Slice] = []
-    """Of aes-ccm, in order: the address, fixed bytes, bytes of the payload."""
+    """Of aes-ccm, in order: the address, fixed bytes, bytes of the payload. The address is the field of this
+    name where the frame tells its sender, else that of the advertisement."""
+    aad: Hex = ""
+    """Of aes-ccm: what is authenticated besides the text."""
+    counter: Slice | None = None
+    """Of aes-ccm: a number, lowest byte first, that rises with each frame; one that falls is a replay."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.kind == "aes-ccm") != bool(self.tag is not None and self.nonce):
             raise ValueError("aes-ccm has a tag and a nonce, nothing else has")
+        if (self.counter or self.aad) and self.kind != "aes-ccm":
+            raise ValueError("only aes-ccm has a counter or aad: what nobody can read may say anything")
         return self
 
 

@@ -33,12 +33,26 @@ UNITS: dict[str, dict[str, float]] = {
     "rssi_dbm": {"dBm": 1.0},
     "battery_pct": {"%": 1.0, "1": 100.0},
     "fix_t_s": {"s": 1.0, "ms": 0.001, "iso8601": 1.0},
+    "every_s": {"s": 1.0, "ms": 0.001},
 }
 """Numbers of the model, and the units in which a firmware may send them (`1`: of 0 to 1)."""
 WHOLE = "."
 """The path to a payload that is one value: JSON or bare text."""
-TYPES = {"ignition": "bool", "moved": "bool", "address": "mac", "adv": "hex"}
-"""Members of the model that are not numbers; every other field is text unless it says `as`."""
+TYPES = {
+    "ignition": "bool",
+    "moved": "bool",
+    "address": "mac",
+    "adv": "hex",
+    "alive": "bool",
+    "manufacturer_data": "hex_if_any",
+    "service_data": "hex_if_any",
+    "service": "service",
+}
+"""Members of the model that are not numbers; every other field is text unless it says `as`.
+
+`manufacturer_data` (company id first), `service_data` and the `service` that it is of stand for `adv` where a
+receiver takes advertisements apart.
+"""
 
 
 def _path(value: str) -> str:
@@ -83,6 +97,10 @@ def _sent(value: Any) -> Any:
 
 def _always(value: Any) -> Any:
     return {"forms": [{"gives": text} for text in listed(value)]} if isinstance(value, str | list) else value
+
+
+def _every(value: Any) -> Any:
+    return {"default": _seconds(value)} if isinstance(value, str) else value
 
 
 def _items(value: Any) -> Any:
@@ -135,9 +153,9 @@ class Items(Strict):
     """Where a message carries several observations."""
 
     at: Path = WHOLE
-    """The list; `.`: the payload is a list, or one item alone."""
+    """The list, or the object that has `members`; `.`: the payload itself is."""
     members: Annotated[list[Pattern], ONE_OR_MORE] = []
-    """Or: the members of that object whose names read so, each an item; parts of a name are fields."""
+    """Those members of the object whose names read so are the items; parts of a name are fields."""
 
 
 class Step(ByteValue):
@@ -181,6 +199,16 @@ class Assemble(Strict):
     """Latitude and longitude further apart than this do not belong together."""
     keep_s: Annotated[float, Field(alias="keep", gt=0, le=3600), DURATION] = 60.0
     """A speed, heading or ignition older than this says nothing of a position any more."""
+
+
+class State(Strict):
+    """Where a receiver says that it is alive, or its last will that it is not."""
+
+    topic: Annotated[list[Topic], ONE_OR_MORE, Field(min_length=1)]
+    alive: MemberField | None = None
+    """None: any message there says that the receiver lives."""
+    every: Annotated[MemberField | None, Accepts(_every, {"type": "string", "examples": ["15s"]})] = None
+    """How often it is said: a receiver that is silent for longer is dead. None: nobody knows how often."""
 
 
 class TimeField(Strict):
@@ -248,6 +276,8 @@ class MqttProfile(AnyProfile):
     assemble: Assemble | None = None
     time: Annotated[TimeField | None, Accepts(_sent, {"const": "reception"})] = None
     """Where the moment of the position stands; `reception`: the firmware sends none."""
+    state: Annotated[list[State], ONE_OR_MORE] = []
+    """Of receivers: what they say of themselves."""
     identity: Annotated[Identity, Accepts(_always, _TEXT, {"type": "array", "items": _TEXT})] | None = None
     vectors: Annotated[list[MqttVector], Field(min_length=1)]
 

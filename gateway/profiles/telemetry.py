@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from gateway.profiles.decoded import Values
+from gateway.profiles.frames import SEALED_COUNTER
 
 FRESH_S = 3600.0
 """A battery level or a movement older than this says nothing any more; tags send theirs at least so often."""
 MOVED_FRESH_S = 60.0
+RESTARTED = 100
+"""A sealed counter below this has begun anew: the battery was changed, or it ran over."""
 TAGS = 10_000
 """Enrolled tags whose telemetry is kept."""
 
@@ -23,11 +26,13 @@ class Telemetry(Struct, frozen=True, gc=False):
     moved: bool | None = None
     motion_count: int | None = None
     """Of firmware that counts movements instead of saying that it moves."""
+    sealed_counter: int | None = None
+    """Of a frame that a key opened; it rises with each frame."""
 
 
 def telemetry_in(frames: Iterable[Values]) -> Telemetry | None:
     """The fields `battery_pct`, `moved` and `motion_count` of an advertisement, None without any."""
-    battery_pct = moved = motion_count = None
+    battery_pct = moved = motion_count = sealed_counter = None
     for values in frames:
         for battery in _numbers(values.get("battery_pct")):
             if 0 <= battery <= 100:
@@ -38,9 +43,11 @@ def telemetry_in(frames: Iterable[Values]) -> Telemetry | None:
                 moved = value or bool(moved)
         for count in _numbers(values.get("motion_count")):
             motion_count = int(count)
+        for count in _numbers(values.get(SEALED_COUNTER)):
+            sealed_counter = int(count)
     if battery_pct is None and moved is None and motion_count is None:
         return None
-    return Telemetry(battery_pct, moved, motion_count)
+    return Telemetry(battery_pct, moved, motion_count, sealed_counter)
 
 
 def _numbers(found: object) -> list[int | float]:
@@ -55,6 +62,7 @@ class _Tag(Struct):
     moved: bool | None = None
     moved_s: float = 0.0
     motion_count: int | None = None
+    sealed_counter: int | None = None
 
 
 class TelemetryMemory:
@@ -81,11 +89,16 @@ class TelemetryMemory:
             self._tags.popitem(last=False)
         self._tags[address] = _Tag(subject)
 
-    def note(self, address: str, telemetry: Telemetry, t_s: float) -> None:
-        """Kept where the address belongs to somebody, else forgotten at once."""
+    def note(self, address: str, telemetry: Telemetry, t_s: float) -> bool:
+        """Kept where the address belongs to somebody, else forgotten at once. False for a replay."""
         tag = self._tags.get(address)
         if tag is None:
-            return
+            return True
+        count = telemetry.sealed_counter
+        if count is not None:
+            if tag.sealed_counter is not None and RESTARTED <= count < tag.sealed_counter:
+                return False
+            tag.sealed_counter = count
         if telemetry.battery_pct is not None:
             tag.battery_pct, tag.battery_s = telemetry.battery_pct, t_s
         moved = telemetry.moved
@@ -95,6 +108,7 @@ class TelemetryMemory:
             tag.motion_count = telemetry.motion_count
         if moved is not None:
             tag.moved, tag.moved_s = moved, t_s
+        return True
 
     def of(self, address: str, t_s: float) -> Telemetry:
         """What is known of the device at this address and still fresh."""

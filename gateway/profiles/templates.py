@@ -16,37 +16,57 @@ SCHEMES = ("irk", "eid", "ibeacon", "altbeacon", "eddystone", "tag", "mac", "veh
 """
 
 _PART = re.compile(r"\{([^{}]*)\}")
+_PREFIX = re.compile(r"[A-Za-z0-9._-]+\*")
+
+
+class _Level:
+    """One level of a topic: plain text, or a name for whatever stands there, of one kind or beginning so."""
+
+    def __init__(self, text: str, *, is_first: bool) -> None:
+        part = _PART.fullmatch(text)
+        name, _, kind = (part[1] if part else "").partition(":")
+        self.name: str = name
+        self.is_address = kind == "mac"
+        self.prefix = kind.removesuffix("*") if kind.endswith("*") else ""
+        self.text = "" if part else text
+        is_named = NAME.fullmatch(self.name) and (not kind or self.is_address or _PREFIX.fullmatch(kind))
+        is_plain = (text or is_first) and not any(c in text for c in "{}+#") and not text.startswith("$")
+        if not (is_named if part else is_plain):
+            raise ValueError(f"the level {text!r} is neither plain text nor one {{name}}")
+
+    def takes(self, level: str) -> bool:
+        if not self.name:
+            return level == self.text
+        return level.startswith(self.prefix) and (not self.is_address or _is_address(level))
+
+    def overlaps(self, other: _Level) -> bool:
+        """Whether some level fits both."""
+        if not self.name:
+            return other.takes(self.text)
+        if not other.name:
+            return self.takes(other.text)
+        return self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix)
 
 
 class TopicTemplate:
     """`owntracks/{user}/{device}`: each named part is one whole level; `{site}` is bound to the site's id.
 
-    `{address:mac}` takes only a level that is an address, and gives it as identities spell it.
+    `{address:mac}` takes only a level that is an address, and gives it as identities spell it;
+    `{receiver:shelly*}` one that begins so.
     """
 
     def __init__(self, text: str) -> None:
         """ValueError in an operator's words when the text is no template."""
-        self._levels: list[tuple[bool, str]] = []
-        self._addresses: set[str] = set()
-        for i, level in enumerate(text.split("/")):
-            part = _PART.fullmatch(level)
-            name = part[1].removesuffix(":mac") if part else ""
-            if NAME.fullmatch(name):
-                self._levels.append((True, name))
-                if level != f"{{{name}}}":
-                    self._addresses.add(name)
-            elif (not level and i > 0) or any(c in level for c in "{}+#") or level.startswith("$"):
-                raise ValueError(f"the level {level!r} is neither plain text nor one {{name}}")
-            else:
-                self._levels.append((False, level))
-        self.names = tuple(text for named, text in self._levels if named)
+        self._levels = [_Level(level, is_first=i == 0) for i, level in enumerate(text.split("/"))]
+        self.names = tuple(level.name for level in self._levels if level.name)
         if len(set(self.names)) < len(self.names):
             raise ValueError("the same {name} stands at two levels")
 
     def filter(self, site: str | None) -> str:
         """What to subscribe to."""
         return "/".join(
-            text if not named else site if text == "site" and site else "+" for named, text in self._levels
+            level.text if not level.name else site if level.name == "site" and site else "+"
+            for level in self._levels
         )
 
     def parts(self, levels: list[str], site: str | None) -> dict[str, str] | None:
@@ -54,27 +74,17 @@ class TopicTemplate:
         if len(levels) != len(self._levels):
             return None
         found: dict[str, str] = {}
-        for (named, text), level in zip(self._levels, levels, strict=True):
-            if not named:
-                if text != level:
-                    return None
-            elif text == "site" and site is not None and level != site:
+        for mine, level in zip(self._levels, levels, strict=True):
+            if not mine.takes(level) or (mine.name == "site" and site is not None and level != site):
                 return None
-            elif text in self._addresses:
-                if not _is_address(level):
-                    return None
-                found[text] = mac(level)
-            else:
-                found[text] = level
+            if mine.name:
+                found[mine.name] = mac(level) if mine.is_address else level
         return found
 
     def overlaps(self, other: TopicTemplate) -> bool:
         """Whether some topic fits both."""
         return len(self._levels) == len(other._levels) and all(
-            (a_named or b_named or a == b)
-            and not (a_named and a in self._addresses and not b_named and not _is_address(b))
-            and not (b_named and b in other._addresses and not a_named and not _is_address(a))
-            for (a_named, a), (b_named, b) in zip(self._levels, other._levels, strict=True)
+            mine.overlaps(theirs) for mine, theirs in zip(self._levels, other._levels, strict=True)
         )
 
 

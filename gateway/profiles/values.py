@@ -24,6 +24,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NO_NUMBER = re.compile(r"[-+]?(?:nan|inf|infinity)")
 _MAC = re.compile(r"[0-9a-f]{12}|[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}")
+_SERVICE = re.compile(r"[0-9a-f]{4}|[0-9a-f]{8}|[0-9a-f]{32}")
 _HEX_128 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -109,6 +110,20 @@ def adv_bytes(value: Scalar) -> bytes:
         return bytes.fromhex(value)
     except ValueError:
         raise RejectedError(Outcome.MALFORMED) from None
+
+
+def hex_if_any(value: Scalar) -> bytes:
+    """Bytes from hex, none where a receiver sends something else: what it heard holds without them."""
+    try:
+        return adv_bytes(value)
+    except RejectedError:
+        return b""
+
+
+def service_on_air(value: Scalar) -> bytes:
+    """A service UUID of 16, 32 or 128 bits as on the air, lowest byte first; none for what is no UUID."""
+    digits = value.lower().removeprefix("0x").replace("-", "") if isinstance(value, str) else ""
+    return bytes.fromhex(digits)[::-1] if _SERVICE.fullmatch(digits) else b""
 
 
 def pdus(value: object) -> bytes:

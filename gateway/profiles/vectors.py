@@ -18,7 +18,8 @@ from gateway.profiles.outcome import Outcome
 from gateway.profiles.parts import Part, PartReader
 from gateway.profiles.payload import MqttReader
 from gateway.profiles.schema_ble import BleProfile, BleVector
-from gateway.profiles.schema_mqtt import MqttEarlier, MqttProfile, MqttVector
+from gateway.profiles.schema_mqtt import MqttEarlier, MqttHeard, MqttProfile, MqttVector
+from gateway.profiles.states import StateReader
 
 RECEIVED_S = 1_700_000_000.0
 """Moment at which the messages of vectors count as received."""
@@ -51,7 +52,11 @@ def check_vectors(profile: BleProfile | MqttProfile) -> list[VectorResult]:
     if isinstance(profile, BleProfile):
         problems = [_ble_problem(BleReader(profile), v) for v in profile.vectors]
     else:
-        problems = [_mqtt_problem(readers_of(profile), v) for v in profile.vectors]
+        readers, states = readers_of(profile), [StateReader(state) for state in profile.state]
+        problems = []
+        for vector in profile.vectors:
+            problem = _state_problem(states, vector)
+            problems.append(_mqtt_problem(readers, vector) if problem is None else problem)
     return [VectorResult(profile.profile, i, problem) for i, problem in enumerate(problems, 1)]
 
 
@@ -92,6 +97,18 @@ def _outcome(claims: Sequence[Decoded]) -> str:
     return (Outcome.MATCHED if Outcome.MATCHED in found else found[0]).value
 
 
+def _state_problem(readers: Sequence[StateReader], vector: MqttVector) -> str | None:
+    """None when the topic is not where receivers speak of themselves."""
+    levels = vector.topic.split("/")
+    for reader in readers:
+        receiver = reader.receiver(levels, None)
+        if receiver is not None:
+            word = reader.read(_payload_of(vector))
+            said = [] if word is None else [{"receiver": receiver, **msgspec.structs.asdict(word)}]
+            return _compare(vector.expect, said, Outcome.MALFORMED.value)
+    return None
+
+
 def _mqtt_problem(readers: Sequence[MqttReader | PartReader], vector: MqttVector) -> str:
     counts = Counts()
     assembler = Assembler(counts)
@@ -116,13 +133,7 @@ def _observed(
     assembler: Assembler,
 ) -> list[Sighting | Fix] | None:
     """None when the topic is not of this profile."""
-    if heard.bytes is not None:
-        payload = bytes.fromhex(heard.bytes)
-    elif isinstance(heard.payload, str):
-        payload = heard.payload.encode()
-    else:
-        payload = msgspec.json.encode(heard.payload)
-    message = Message(t_s, heard.topic, payload, heard.retain)
+    message = Message(t_s, heard.topic, _payload_of(heard), heard.retain)
     claims = [(reader, reader.parts(heard.topic.split("/"), None)) for reader in readers]
     mine = [(reader, parts) for reader, parts in claims if parts is not None]
     if not mine:
@@ -133,6 +144,12 @@ def _observed(
         for item in reader.read(message, parts, counts)
     ]
     return [item for item in made if item is not None]
+
+
+def _payload_of(heard: MqttHeard) -> bytes:
+    if heard.bytes is not None:
+        return bytes.fromhex(heard.bytes)
+    return heard.payload.encode() if isinstance(heard.payload, str) else msgspec.json.encode(heard.payload)
 
 
 def _compare(expect: Any, observed: Sequence[Mapping[str, Any]], outcome: str) -> str:

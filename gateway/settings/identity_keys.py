@@ -65,8 +65,14 @@ class IdentityKeys(Struct, frozen=True):
     def bind_key(self, address: str) -> bytes | None:
         return self.binds.get(address)
 
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        """How many keys there are of each kind, in the order of the fields."""
+        return len(self.irks), len(self.eids), len(self.binds)
+
     def __repr__(self) -> str:
-        return f"IdentityKeys({len(self.irks)} irk, {len(self.eids)} eid, {len(self.binds)} bind)"
+        irks, eids, binds = self.numbers
+        return f"IdentityKeys({irks} irk, {eids} eid, {binds} bind)"
 
 
 def load_identity_keys(secret: str, environ: Mapping[str, str] | None = None) -> IdentityKeys:

@@ -45,7 +45,7 @@ class MqttSource:
         self._receivers = receivers
         filters = [(s.topic_filter, 1 if s.is_vehicle else 0) for s in subscriptions]
         if receivers is not None:
-            filters.append((receivers.topic_filter, 0))
+            filters += ((topic_filter, 0) for topic_filter in receivers.topic_filters)
         self._connection = Connection(
             endpoint,
             client_id,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from gateway.model import Sighting
 
@@ -22,15 +21,11 @@ class _Element(Struct, frozen=True):
     adv: str
 
 
-class State(Struct, frozen=True):
+class _State(Struct, frozen=True):
     """What a receiver says of itself, retained; not alive: its last will, or its radio is down."""
 
     alive: bool
-    every_s: Annotated[float, Meta(ge=1, le=3600)] = HEARTBEAT_S
-    """When this is not said again for a few times this long, the receiver hears no more."""
-
-
-_state = msgspec.json.Decoder(State)
+    every_s: float = HEARTBEAT_S
 
 
 def topic(site: str, receiver: str) -> str:
@@ -48,12 +43,5 @@ def encode(sightings: Iterable[Sighting]) -> bytes:
 
 
 def encode_state(*, alive: bool, every_s: float = HEARTBEAT_S) -> bytes:
-    return msgspec.json.encode(State(alive, every_s))
-
-
-def decode_state(payload: bytes) -> State | None:
-    """None for what is no state."""
-    try:
-        return _state.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    """How the profile `generic-raw` reads it again: its `state`."""
+    return msgspec.json.encode(_State(alive, every_s))

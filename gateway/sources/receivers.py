@@ -4,49 +4,74 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, NoReturn
 
 from gateway.counts import Counts
 from gateway.model import ReceiverState
-from gateway.sources import Clock, Hear, rawform
+from gateway.profiles import StateReader, Word
+from gateway.sources import Clock, Hear
 
 MISSED: Final = 3
 """Heartbeats that may be missing."""
 LOOK_S: Final = 1.0
+CACHED_TOPICS: Final = 4096
+MAX_TOPIC_CHARS: Final = 1024
 
 
 class ReceiverStates:
-    """Turns state messages of the generic raw form into `ReceiverState` signals for receivers of the map.
+    """Turns what firmware profiles call a state into `ReceiverState` signals for receivers of the map.
 
     Counted in room `receivers`: `alive`, `dead`, `silent` (no heartbeat any more), `unknown`, `malformed`,
     `retained` (kept by the broker: nobody says it now; only a death is believed then).
     """
 
     def __init__(
-        self, site: str, receivers: Collection[str], hear: Hear, clock: Clock, counts: Counts
+        self,
+        readers: Sequence[StateReader],
+        hear: Hear,
+        clock: Clock,
+        counts: Counts,
+        *,
+        site: str,
+        receivers: Collection[str],
     ) -> None:
-        self.topic_filter = rawform.state_topic(site, "+")
-        self._topics = {rawform.state_topic(site, receiver): receiver for receiver in receivers}
-        self._prefix, self._suffix = self.topic_filter.split("+")
+        """`receivers`: those of the map; of others nothing is said on."""
+        self.topic_filters = tuple(dict.fromkeys(t.filter(site) for r in readers for t in r.topics))
+        self._readers, self._site = readers, site
+        self._receivers = frozenset(receivers)
+        self._topics: dict[str, tuple[StateReader, str] | None] = {}
+        """Whose word a topic carries, and who reads it; None: nobody's."""
         self._hear, self._clock, self._counts = hear, clock, counts
         self._expected_s: dict[str, float] = {}
         """When the next word of a living receiver is overdue, monotonic."""
 
     def take(self, topic: str, payload: bytes, *, retained: bool) -> bool:
         """Whether the message is of this kind, whatever became of it."""
-        if not (topic.endswith(self._suffix) and topic.startswith(self._prefix)):
+        known = self._topics[topic] if topic in self._topics else self._find(topic)
+        if known is None:
             return False
-        receiver, state = self._topics.get(topic), rawform.decode_state(payload)
-        if receiver is None:
+        reader, receiver = known
+        if receiver not in self._receivers:
             self._counts.count("receivers", "unknown")
-        elif state is None:
+        elif (word := reader.read(payload)) is None:
             self._counts.count("receivers", "malformed")
-        elif retained and state.alive:
+        elif retained and word.alive:
             self._counts.count("receivers", "retained")
         else:
-            self._said(receiver, state)
+            self._said(receiver, word)
         return True
+
+    def _find(self, topic: str) -> tuple[StateReader, str] | None:
+        if len(topic) > MAX_TOPIC_CHARS:
+            return None
+        levels = topic.split("/")
+        claims = ((reader, reader.receiver(levels, self._site)) for reader in self._readers)
+        known = next(((reader, receiver) for reader, receiver in claims if receiver is not None), None)
+        if len(self._topics) >= CACHED_TOPICS:
+            self._topics.clear()
+        self._topics[topic] = known
+        return known
 
     async def watch(self) -> NoReturn:
         """Notice those that say nothing any more, until cancelled."""
@@ -58,10 +83,10 @@ class ReceiverStates:
                 self._counts.count("receivers", "silent")
                 self._hear(ReceiverState(self._clock(), receiver, alive=False))
 
-    def _said(self, receiver: str, state: rawform.State) -> None:
-        self._counts.count("receivers", "alive" if state.alive else "dead")
-        if state.alive:
-            self._expected_s[receiver] = time.monotonic() + MISSED * state.every_s
-        else:
+    def _said(self, receiver: str, word: Word) -> None:
+        self._counts.count("receivers", "alive" if word.alive else "dead")
+        if not word.alive:
             self._expected_s.pop(receiver, None)
-        self._hear(ReceiverState(self._clock(), receiver, state.alive))
+        elif word.every_s is not None:
+            self._expected_s[receiver] = time.monotonic() + MISSED * word.every_s
+        self._hear(ReceiverState(self._clock(), receiver, word.alive))

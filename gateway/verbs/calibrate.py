@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway import recording
+from gateway.assembly import survey_keys
 from gateway.calibration import Fitted, Sample, Separation, fit, samples, separations
 from gateway.calibration.separation import CONFUSED
 from gateway.counts import Counts
@@ -128,7 +129,8 @@ class _Heard:
     def __init__(self, path: Path, directory: Path, site: SiteMap) -> None:
         self._path = path
         profiles = profiles_of(directory).select(None, site.site)
-        self._identification = Identification(site, profiles, EveryDevice(), Counts())
+        keys = survey_keys(directory, profiles, lambda text: print(text, file=sys.stderr))
+        self._identification = Identification(site, profiles, EveryDevice(), Counts(), keys)
         self.last_s = 0.0
 
     def __iter__(self) -> Iterator[Reading | Label]:

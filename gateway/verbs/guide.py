@@ -99,15 +99,16 @@ async def walk(directory: Path, wishes: Wishes, terminal: Terminal) -> Walk:
         configuration = assembly.read_configuration(directory)
         # Nothing is released here, so no key is needed.
         assembled = assembly.assemble(configuration, Keys(bytes(KEY_BYTES)))
-        site, profiles = assembled.site, assembled.profiles
+        site, profiles, keys = assembled.site, assembled.profiles, assembled.identity_keys
         running = [
             s.run() for s in sources_of(assembled, lanes, PipelineClock(), role="calibrate", persistent=False)
         ]
     else:
         site = load_site(directory)
         profiles = profiles_of(directory).select(None, site.site)
+        keys = assembly.survey_keys(directory, profiles, terminal.say)
         running = [_follow(wishes.follow, lanes)]
-    ears = Ears(Identification(site, profiles, EveryDevice(), counts), lanes)
+    ears = Ears(Identification(site, profiles, EveryDevice(), counts, keys), lanes)
     hearing = [asyncio.ensure_future(source) for source in running]
     try:
         device = wishes.device.lower() if wishes.device else await _loudest(ears, terminal)

@@ -72,13 +72,14 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
 
 
 def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
-    """A map is enough: no settings, no consent, every profile, shipped or the map's own."""
+    """A map is enough: no consent, every profile, shipped or own; of settings identity keys only."""
     counts = Counts()
     site = load_site(directory)
     if wanted.device_class is not None:
         site = msgspec.structs.replace(site, device_class=wanted.device_class)
     profiles = profiles_of(directory).select(None, site.site)
-    tracker = assembly.tracker(site, profiles, EveryDevice(), counts, hold=wanted.reorder == "hold")
+    keys = assembly.survey_keys(directory, profiles, lambda text: print(text, file=sys.stderr))
+    tracker = assembly.tracker(site, profiles, EveryDevice(), counts, keys, hold=wanted.reorder == "hold")
     stages.survey(signals, tracker, tail_s=wanted.tail_s, emit=emit)
     return tracker.counted()
 
