@@ -18,7 +18,7 @@ CORE = (
     "rows agenda geometry bands raster index fences tracks judgement moments "
     "table stays vehicles arrivals health listening belief crowd core"
 )
-COMPILED = (*(f"core.{name}" for name in CORE.split()), "profiles.flat")
+COMPILED = ("reading", *(f"core.{name}" for name in CORE.split()), "profiles.flat")
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]
 """No fused operations: plain and compiled give the same bits, on every processor."""
 SHARED = "gateway.core._cython"
@@ -71,7 +71,7 @@ def _plain(why: str) -> None:
 setup(
     packages=[*find_packages(include=["gateway*"]), *DATA],
     package_dir=DATA,
-    package_data={"gateway": ["*/*.pxd"], **{name: ["*.yaml"] for name in DATA}},
+    package_data={"gateway": ["*.pxd", "*/*.pxd"], **{name: ["*.yaml"] for name in DATA}},
     ext_modules=extensions(),
     cmdclass={"build_ext": CompileIfPossible},
 )

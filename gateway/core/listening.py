@@ -42,17 +42,12 @@ def decay(x: float) -> float:
         return 0.0
     k = int(0.5 - x * LOG2_E)
     r = (x + k * LN2_HIGH) + k * LN2_LOW
-    p = 1.0 / 479001600.0 * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    return (p * r * r + r + 1.0) * HALVES[k]
+    r2 = r * r
+    r4 = r2 * r2
+    low = (0.5 + r * (1.0 / 6.0)) + r2 * (1.0 / 24.0 + r * (1.0 / 120.0))
+    middle = (1.0 / 720.0 + r * (1.0 / 5040.0)) + r2 * (1.0 / 40320.0 + r * (1.0 / 362880.0))
+    high = (1.0 / 3628800.0 + r * (1.0 / 39916800.0)) + r2 * (1.0 / 479001600.0)
+    return ((low + r4 * (middle + r4 * high)) * r2 + r + 1.0) * HALVES[k]
 
 
 def chances(interval_s: float) -> float:
