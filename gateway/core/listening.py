@@ -10,9 +10,14 @@ from __future__ import annotations
 import math
 from array import array
 
-TAU_S = 1.5
+TAU_S = 1.0
 """Time constant of a link's smoothed signal strength."""
 SHARE_MIN = 0.05
+SHARE_OF_REPORT = 0.3
+"""Of each further reading at one time: a receiver that reports once a second tells of several adverts at
+once, and the first of them is worth no more than the others."""
+ONE_TIME_S = 0.0005
+"""More than 32 bits take from the time of a link."""
 FRESH_S, FRESH_INTERVALS = 3.0, 3.0
 ADVERTISED_S = 1.0
 """Advertising interval of a device of which no gap has been seen."""
@@ -98,7 +103,7 @@ class Ears:
         if gap_s > 3 * TAU_S:
             self._rssi_dbm[at] = rssi_dbm
         else:
-            share = max(1.0 - decay(-max(gap_s, 0.0) / TAU_S), SHARE_MIN)
+            share = SHARE_OF_REPORT if gap_s < ONE_TIME_S else max(1.0 - decay(-gap_s / TAU_S), SHARE_MIN)
             self._rssi_dbm[at] += share * (rssi_dbm - self._rssi_dbm[at])
         best = self._strongest[row]
         if link == best:
