@@ -18,10 +18,10 @@ CORE = (
     "rows agenda geometry edges bands raster index fences tracks judgement moments "
     "table stays vehicles arrivals health listening belief crowd core"
 )
-COMPILED = (*(f"core.{name}" for name in CORE.split()), "profiles.flat")
+COMPILED = ("reading", *(f"core.{name}" for name in CORE.split()), "profiles.flat")
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]
 """No fused operations: plain and compiled give the same bits, on every processor."""
-SHARED = "gateway.core._cython"
+SHARED = "gateway._cython"
 """What Cython would put into every module, once: a third of the time to compile."""
 
 
@@ -37,7 +37,7 @@ def extensions() -> list[Any]:
         Extension(f"gateway.{m}", [f"gateway/{m.replace('.', '/')}.py"], extra_compile_args=FLAGS)
         for m in COMPILED
     ]
-    sources.append(Extension(SHARED, ["gateway/core/_cython.c"], extra_compile_args=FLAGS))
+    sources.append(Extension(SHARED, ["gateway/_cython.c"], extra_compile_args=FLAGS))
     directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True,
                   "initializedcheck": False, "embedsignature": True, "annotation_typing": False}  # fmt: skip
     return list(
@@ -71,7 +71,7 @@ def _plain(why: str) -> None:
 setup(
     packages=[*find_packages(include=["gateway*"]), *DATA],
     package_dir=DATA,
-    package_data={"gateway": ["*/*.pxd"], **{name: ["*.yaml"] for name in DATA}},
+    package_data={"gateway": ["*.pxd", "*/*.pxd"], **{name: ["*.yaml"] for name in DATA}},
     ext_modules=extensions(),
     cmdclass={"build_ext": CompileIfPossible},
 )

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from gateway.reading import Reading as Reading  # noqa: PLC0414 - one of these words
+
 Change = Literal["approaching", "entering", "entered", "passed", "dwelled", "left"]
 CHANGES: tuple[Change, ...] = ("approaching", "entering", "entered", "passed", "dwelled", "left")
 
@@ -108,20 +110,6 @@ class Fix(Struct, gc=False):
     retained: bool = False
     time_source: Literal["device", "reception"] = "device"
     subject: str = ""
-
-
-class Reading(Struct, frozen=True, gc=False):
-    """One radio link heard once: a known device and one fixed end (receiver or beacon) of the map."""
-
-    t_s: float
-    subject: str
-    device: str
-    link: str
-    """Id of the receiver or beacon in the map."""
-    rssi_dbm: float
-    battery_pct: float | None = None
-    """Of the device, as last heard; None when unknown."""
-    moved: bool | None = None
 
 
 Observation = Reading | Fix

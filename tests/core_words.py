@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gateway.core import Core
 from gateway.model import Anchor, Circle, Fence, Fix, Observation, Presence, Reading, SiteMap, Zone
@@ -100,6 +101,12 @@ def standing(
                 rssi_dbm = -60.0 - 12 * abs(names.index(at) - j)
                 readings.append(Reading(t_s, subject, device, f"pi-{name}", rssi_dbm))
     return readings
+
+
+def changed(reading: Reading, **changes: Any) -> Reading:
+    """Another one, with these properties."""
+    names = ("t_s", "subject", "device", "link", "rssi_dbm", "battery_pct", "moved")
+    return Reading(**({name: getattr(reading, name) for name in names} | changes))
 
 
 def told(events: Iterable[Presence], *, reasons: bool = False) -> list[str]:

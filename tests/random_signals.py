@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from core_words import T0, degrees, disc, shop, square
+from core_words import T0, changed, degrees, disc, shop, square
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.model import Fix, Observation, Reading, SiteMap
 
@@ -48,11 +47,11 @@ def random_fix(draw: st.DrawFn) -> Fix:
 @st.composite
 def observed(draw: st.DrawFn) -> list[Observation]:
     """Random signals one after another; the pauses between them are added up."""
-    t_s, out = T0, []
+    t_s, out = T0, list[Observation]()
     for item in draw(st.lists(st.one_of(READINGS, random_fix()), max_size=60)):
         t_s += item.t_s
-        changes: dict[str, Any] = {"t_s": t_s}
         if isinstance(item, Fix):
-            changes["fix_t_s"] = t_s + item.fix_t_s
-        out.append(type(item)(**{f: changes.get(f, getattr(item, f)) for f in item.__struct_fields__}))
+            out.append(replace(item, t_s=t_s, fix_t_s=t_s + item.fix_t_s))
+        else:
+            out.append(changed(item, t_s=t_s))
     return out

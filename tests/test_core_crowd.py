@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from conftest import PlainSources
-from core_words import T0, shop
+from core_words import T0, changed, shop
 from msgspec.structs import replace
 
 from gateway.core import Core, crowd
+from gateway.core.agenda import Agenda
 from gateway.core.clones import apart_m, is_cloned, reach_m
 from gateway.core.health import Health
 from gateway.core.listening import Ears, decay
@@ -102,7 +103,7 @@ def test_rows_are_used_again_and_nothing_of_the_last_device_is_left() -> None:
     used.observe(crowded(10))
     for k in range(10):
         used.forget(f"s{k}")
-    later = [replace(r, t_s=r.t_s + 1000.0) for r in readings]
+    later = [changed(r, t_s=r.t_s + 1000.0) for r in readings]
     assert used.observe(later) == fresh.observe(later)
 
 
@@ -113,7 +114,7 @@ def test_state_of_a_device_fits() -> None:
     zones = tuple(replace(shop().zones[2], id=f"z{k}", part_of=None) for k in range(16))
     learned = Calibration(links, tuple(Spot(zone.id, spot) for zone in zones for _ in range(3)))
     site = SiteMap("s", zones=zones, receivers=tuple(Anchor(r, "ground") for r in links), calibration=learned)
-    devices = crowd.Crowd(site, radio_map(site), Health(links), 0.8, lambda _: None)
+    devices = crowd.Crowd(site, radio_map(site), Health(links), Agenda(), theta=0.8, reject=lambda _: None)
     assert 0 < devices.nbytes <= 384
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from core_words import T0, assert_order, standing
+from core_words import T0, assert_order, changed, standing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from random_signals import SITE, observed
 
 from gateway.core import Core
@@ -71,7 +70,7 @@ def test_a_deadline_is_never_missed(observations: list[Observation]) -> None:
 
 def test_time_that_runs_backwards_is_taken_as_now() -> None:
     core = Core(SITE)
-    core.observe([replace(r, t_s=T0 + 100) for r in standing("milk", 0, 1)])
+    core.observe([changed(r, t_s=T0 + 100) for r in standing("milk", 0, 1)])
     events = core.observe_one(Reading(T0, "anna", "tag", "pi-milk", -60.0)) + core.advance(T0 + 101)
     assert events
     assert all(e.t_s == T0 + 101 for e in events)

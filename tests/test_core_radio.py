@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from core_words import T0, assert_order, play, shop, standing, told
-from msgspec.structs import replace
+from core_words import T0, assert_order, changed, play, shop, standing, told
 
 from gateway.core import Core
 from gateway.core.health import Health
@@ -34,10 +33,10 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
             "1 entered dairy",
             "1 entered eggs",
             "11 dwelled eggs",
-            "13 left dairy (move)",
-            "13 left eggs (move)",
-            "13 entered bread",
-            "22 dwelled bread",
+            "12 left dairy (move)",
+            "12 left eggs (move)",
+            "12 entered bread",
+            "21 dwelled bread",
             "37.75 left bread (silence)",
         ],
     ),
@@ -48,9 +47,9 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
             "1 entered dairy",
             "1 entered milk",
             "11 dwelled milk",
-            "13 left milk (move)",
-            "13 entered eggs",
-            "22 dwelled eggs",
+            "12 left milk (move)",
+            "12 entered eggs",
+            "21 dwelled eggs",
             "31 dwelled dairy",
             "37.75 left dairy (silence)",
             "37.75 left eggs (silence)",
@@ -286,8 +285,8 @@ def test_how_loud_a_phone_is_does_not_matter(shift_db: float) -> None:
 
 def test_what_a_tag_says_of_itself_is_evidence_of_its_events() -> None:
     core, readings = Core(shop()), standing("milk", 0, 20)
-    readings[0] = replace(readings[0], battery_pct=71.0)
-    readings[-1] = replace(readings[-1], battery_pct=70.0, moved=True)
+    readings[0] = changed(readings[0], battery_pct=71.0)
+    readings[-1] = changed(readings[-1], battery_pct=70.0, moved=True)
     events = core.observe(readings[:-1])
     taken = core.snapshot()
     core = Core(shop())

@@ -120,12 +120,12 @@ def test_being_heard_outside_for_so_long_ends_a_stay(leave_after_s: float) -> No
     site = learned("milk", "eggs", "bread", outside=True)
     zones = tuple(replace(z, leave_after_s=leave_after_s) for z in site.zones)
     events = play(replace(site, zones=zones), standing("bread", 0, 9) + standing("wine", 9, 60), 60)
-    began = 11.0
+    began = 10.0
     assert told(events, reasons=True)[-1] == f"{began + leave_after_s:g} left bread (outside)"
 
 
 @pytest.mark.parametrize(("p", "at_least", "at_most"), [
-    (0.0, 0.0, 0.0), (0.5, 0.5, 0.65), (0.7, 0.6, 0.7), (0.95, 0.75, 0.85), (1.0, 0.94, 0.98),
+    (0.0, 0.0, 0.0), (0.5, 0.5, 0.65), (0.7, 0.6, 0.7), (0.95, 0.75, 0.85), (1.0, 0.92, 0.97),
 ])  # fmt: skip
 def test_confidence_claims_less_than_the_posterior_at_the_top(
     p: float, at_least: float, at_most: float

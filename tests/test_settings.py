@@ -98,7 +98,7 @@ def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
         f"fences: [{{id: lot, kind: car_park, polygon: {LOT}}}]\n",
     )
     assert site.zones == (
-        Zone("000101", "shelf", "000101", "g", at=(1, 2), dwell_s=(20,), leave_after_s=20, outside_after_s=2),
+        Zone("000101", "shelf", "000101", "g", at=(1, 2), dwell_s=(20,), leave_after_s=20, outside_after_s=0),
     )
     assert site.receivers == (Anchor("b827eb4521b4", "g"), Anchor("r", "g", (1, 2, 2.4)))
     assert site.fences == (Fence("lot", "car_park", "lot", ((CORNERS,),), dwell_s=(120,)),)

@@ -69,11 +69,11 @@ class Played(Struct):
 def shop() -> SiteMap:
     """Four aisles of three shelves, 6 m by 5 m apart, and eight receivers under the ceiling."""
     zones = [
-        Zone(name, "shelf", name, "g", at=(6.0 * i, 5.0 * j), dwell_s=(15.0,), outside_after_s=2.0)
+        Zone(name, "shelf", name, "g", at=(6.0 * i, 5.0 * j), dwell_s=(15.0,), outside_after_s=0.0)
         for i in range(4)
         for j, name in enumerate((f"s{3 * i}", f"s{3 * i + 1}", f"s{3 * i + 2}"))
     ]  # fmt: skip
-    zones.append(Zone("door", "entrance", "door", "g", at=(9.0, -6.0), outside_after_s=2.0))
+    zones.append(Zone("door", "entrance", "door", "g", at=(9.0, -6.0), outside_after_s=0.0))
     receivers = [
         Anchor(f"r{2 * i + j}", "g", (6.0 * i, 2.5 + 5.0 * j, 2.6)) for i in range(4) for j in range(2)
     ]

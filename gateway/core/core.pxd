@@ -3,8 +3,10 @@ cimport cython
 cimport libc.math as math
 from gateway.core.agenda cimport Agenda
 from gateway.core.arrivals cimport Arrivals
+from gateway.core.crowd cimport Crowd
 from gateway.core.stays cimport Stays
 from gateway.core.table cimport Table
+from gateway.reading cimport Reading
 
 cdef double LATER_S
 
@@ -16,6 +18,7 @@ cdef class Core:
     cdef Stays _stays
     cdef readonly Table table
     cdef object _radio
+    cdef Crowd _crowd
     cdef Arrivals _arrivals
 
     @cython.locals(t_s=double)

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.core.agenda import Agenda
 from gateway.core.arrivals import Arrivals
-from gateway.core.crowd import RadioDevice
+from gateway.core.crowd import Crowd, RadioDevice
 from gateway.core.health import Ear
 from gateway.core.radio import Radio
 from gateway.core.stays import Stays, Told
@@ -23,7 +23,8 @@ from gateway.core.written import (
     written_stays,
     written_tracks,
 )
-from gateway.model import Observation, OpenStay, Presence, Reading, SiteMap
+from gateway.model import Observation, OpenStay, Presence, SiteMap
+from gateway.reading import Reading
 
 SNAPSHOT_VERSION = 4
 
@@ -62,13 +63,15 @@ class Core:
         """The presence state table, for those who measure it."""
         self._radio = Radio(site, self._agenda, self._stays, self._reject)
         self._arrivals = Arrivals(site.fences, self._agenda, self._stays, self._reject)
+        self._crowd: Crowd = self._radio.crowd
         self._know(site)
 
     def observe(self, batch: Sequence[Observation]) -> list[Presence]:
         """The same as `observe_one` of one after another."""
         at = 0
         while at < len(batch):
-            end, self._now_s = self._radio.take(batch, at, self._now_s, self._agenda.soonest_s)
+            end = self._crowd.take(batch, at, self._now_s)
+            self._now_s = self._crowd.reached_s
             if end == at:
                 self._take(batch[at])
                 end = at + 1
@@ -76,7 +79,10 @@ class Core:
         return self._stays.drain()
 
     def observe_one(self, observation: Observation) -> list[Presence]:
-        self._take(observation)
+        if type(observation) is Reading and self._crowd.takes(observation, self._now_s):
+            self._now_s = self._crowd.reached_s
+        else:
+            self._take(observation)
         return self._stays.drain()
 
     def advance(self, t_s: float) -> list[Presence]:
@@ -178,6 +184,7 @@ class Core:
     # --- inner ---
 
     def _know(self, site: SiteMap) -> None:
+        self._crowd = self._radio.crowd
         zones = {zone.id: zone.dwell_s for zone in site.zones}
         self._stays.know(zones | {fence.id: fence.dwell_s for fence in site.fences})
 
@@ -191,7 +198,7 @@ class Core:
             return
         self._reach(t_s)
         if isinstance(observation, Reading):
-            self._radio.observe(observation, self._now_s)
+            self._crowd.hear(observation, self._now_s)
         else:
             self._arrivals.observe(observation, self._now_s)
         self._serve(self._now_s)

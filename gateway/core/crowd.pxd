@@ -1,9 +1,13 @@
 # The types that Cython compiles crowd.py with.
 cimport cython
+cimport libc.math as math
+from gateway.core.agenda cimport Agenda
 from gateway.core.belief cimport Beliefs
 from gateway.core.health cimport Health
 from gateway.core.listening cimport Ears, is_strength
+from gateway.reading cimport Reading
 
+cdef int STEP
 cdef double NEVER, IMPLAUSIBLE_TRUST, STRONG_DBM, FAR_M
 
 @cython.final
@@ -11,7 +15,7 @@ cdef class Crowd:
     cdef readonly tuple zones
     cdef readonly Py_ssize_t outside
     cdef readonly double theta, reached_s
-    cdef public double next_step_s
+    cdef readonly double next_step_s
     cdef readonly Ears ears
     cdef readonly Beliefs beliefs
     cdef readonly dict confirm_by_s, said
@@ -21,6 +25,7 @@ cdef class Crowd:
     cdef object _reject, _last_subject, _last_device
     cdef bint _calibrated
     cdef Health _health
+    cdef Agenda _agenda
     cdef Py_ssize_t _used, _last_row
     cdef list _free, _who, _holds
     cdef short[::1] _ear, _top, _zone
@@ -33,9 +38,12 @@ cdef class Crowd:
     @cython.locals(row=Py_ssize_t)
     cpdef Py_ssize_t add(self, subject, device, double now_s) except -1
     @cython.locals(rssi_dbm=double, link=Py_ssize_t, row=Py_ssize_t, devices=dict)
-    cpdef hear(self, reading, double now_s)
-    @cython.locals(at=Py_ssize_t, end=Py_ssize_t, t_s=double)
-    cpdef Py_ssize_t take(self, batch, Py_ssize_t first, double now_s, double until_s) except -1
+    cpdef hear(self, Reading reading, double now_s)
+    @cython.locals(t_s=double)
+    cpdef bint takes(self, Reading reading, double now_s) except -1
+    @cython.locals(at=Py_ssize_t, end=Py_ssize_t)
+    cpdef Py_ssize_t take(self, batch, Py_ssize_t first, double now_s) except -1
+    cpdef await_step(self, double at_s)
     @cython.locals(row=Py_ssize_t, stepped=Py_ssize_t, count=Py_ssize_t, top=int)
     cpdef step(self, double now_s, stays)
     @cython.locals(last_s=double)

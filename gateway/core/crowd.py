@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from gateway.core.agenda import Agenda, Due
 from gateway.core.belief import Beliefs
 from gateway.core.clones import FAR_M, STRONG_DBM, apart_m
 from gateway.core.health import Health
@@ -22,9 +23,14 @@ from gateway.core.propagation import OUTSIDE, RadioMap
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays, thousandths
 from gateway.core.trust import confidence
-from gateway.model import Reading, SiteMap
+from gateway.model import SiteMap
+from gateway.reading import Reading
 
 NEVER = float("inf")
+STEP: int = Due.STEP.value
+SECOND = 0
+"""Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
+that it takes to another zone is the row after its own."""
 IMPLAUSIBLE_TRUST = 0.5
 """What a confidence is worth while the device is heard where it cannot be."""
 
@@ -59,7 +65,14 @@ class RadioDevice(Struct):
 
 class Crowd:
     def __init__(
-        self, site: SiteMap, radio_map: RadioMap, health: Health, theta: float, reject: Callable[[str], None]
+        self,
+        site: SiteMap,
+        radio_map: RadioMap,
+        health: Health,
+        agenda: Agenda,
+        *,
+        theta: float,
+        reject: Callable[[str], None],
     ) -> None:
         self.zones = radio_map.zones
         self.outside = len(radio_map.zones) - 1
@@ -85,7 +98,7 @@ class Crowd:
         self._apart_m = array(
             "f", [apart_m(anchors[a], anchors[b]) for a in radio_map.links for b in radio_map.links]
         )
-        self._health, self._reject = health, reject
+        self._health, self._reject, self._agenda = health, reject, agenda
         self._ear = array("h", [health.number(link) for link in radio_map.links])
         self._row: dict[str, dict[str, int]] = {}
         self._last_subject: str | None = None
@@ -164,7 +177,7 @@ class Crowd:
 
     # --- readings ---
 
-    def hear(self, reading: Any, now_s: float) -> None:
+    def hear(self, reading: Reading, now_s: float) -> None:
         """One reading, which counts as received at `now_s`."""
         rssi_dbm, name = reading.rssi_dbm, reading.link
         if not is_strength(rssi_dbm):
@@ -194,27 +207,38 @@ class Crowd:
         if not self._stepping[row]:
             self._stepping[row] = 1
             if self.next_step_s == NEVER:
-                self.next_step_s = math.floor(now_s) + 1.0
+                self.await_step(math.floor(now_s) + 1.0)
 
-    def take(self, batch: Sequence[Any], first: int, now_s: float, until_s: float) -> int:
-        """Hear the readings from `first` on that come before `until_s` and before the next step; returns the
-        place of the first that is left. `reached_s` is then the time of the last that was heard."""
+    def takes(self, reading: Reading, now_s: float) -> bool:
+        """Hear a reading, at `reached_s`, unless something is due until then or its time is none."""
+        t_s = reading.t_s
+        if t_s > now_s:
+            if t_s >= self._agenda.soonest_s:
+                return False
+            self.reached_s = t_s
+        elif math.isnan(t_s) or t_s == -NEVER:
+            return False
+        else:
+            self.reached_s = now_s
+        self.hear(reading, self.reached_s)
+        return True
+
+    def take(self, batch: Sequence[Any], first: int, now_s: float) -> int:
+        """Hear the readings from `first` on, up to the first that `takes` refuses or something else; returns
+        the place of that. `reached_s` is then the time of the last that was heard."""
         at, end = first, len(batch)
+        self.reached_s = now_s
         while at < end:
             reading = batch[at]
-            if type(reading) is not Reading:
+            if type(reading) is not Reading or not self.takes(reading, self.reached_s):
                 break
-            t_s = reading.t_s
-            if t_s > now_s:
-                if t_s >= until_s or t_s >= self.next_step_s:
-                    break
-                now_s = t_s
-            elif math.isnan(t_s) or t_s == -NEVER:
-                break
-            self.hear(reading, now_s)
             at += 1
-        self.reached_s = now_s
         return at
+
+    def await_step(self, at_s: float) -> None:
+        self.next_step_s = at_s
+        if at_s != NEVER:
+            self._agenda.put(STEP, SECOND, at_s)
 
     # --- a second ---
 
@@ -248,7 +272,7 @@ class Crowd:
                     movers.append(row)
                 continue
             self._stay(row, stays)
-        self.next_step_s = now_s + 1.0 if stepped else NEVER
+        self.await_step(now_s + 1.0 if stepped else NEVER)
 
     def _stay(self, row: int, stays: Stays) -> None:
         if self.confirm_by_s and row in self.confirm_by_s:

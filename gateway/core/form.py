@@ -6,7 +6,7 @@ NAMES = (
     "rows agenda geometry edges bands raster index fences tracks judgement moments "
     "table stays vehicles arrivals health listening belief crowd core"
 ).split()
-MODULES = [import_module(f"gateway.core.{name}") for name in NAMES]
+MODULES = [import_module(f"gateway.{name}") for name in ("reading", *(f"core.{name}" for name in NAMES))]
 """Those that the build compiles where it can."""
 
 

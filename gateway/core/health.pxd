@@ -10,6 +10,6 @@ cdef class Health:
     cdef signed char[::1] _alive
     cdef double _began_s, _judged_s
     cdef frozenset _dead
-    cpdef hear(self, Py_ssize_t number, double t_s)
+    cpdef void hear(self, Py_ssize_t number, double t_s) noexcept
     cdef bint _is_dead(self, Py_ssize_t number, double t_s) except -1
     cdef _ear(self, Py_ssize_t number)

@@ -10,9 +10,14 @@ from __future__ import annotations
 import math
 from array import array
 
-TAU_S = 1.5
+TAU_S = 1.0
 """Time constant of a link's smoothed signal strength."""
 SHARE_MIN = 0.05
+SHARE_OF_REPORT = 0.3
+"""Of each further reading at one time: a receiver that reports once a second tells of several adverts at
+once, and the first of them is worth no more than the others."""
+ONE_TIME_S = 0.0005
+"""More than 32 bits take from the time of a link."""
 FRESH_S, FRESH_INTERVALS = 3.0, 3.0
 ADVERTISED_S = 1.0
 """Advertising interval of a device of which no gap has been seen."""
@@ -42,17 +47,12 @@ def decay(x: float) -> float:
         return 0.0
     k = int(0.5 - x * LOG2_E)
     r = (x + k * LN2_HIGH) + k * LN2_LOW
-    p = 1.0 / 479001600.0 * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    return (p * r * r + r + 1.0) * HALVES[k]
+    r2 = r * r
+    r4 = r2 * r2
+    low = (0.5 + r * (1.0 / 6.0)) + r2 * (1.0 / 24.0 + r * (1.0 / 120.0))
+    middle = (1.0 / 720.0 + r * (1.0 / 5040.0)) + r2 * (1.0 / 40320.0 + r * (1.0 / 362880.0))
+    high = (1.0 / 3628800.0 + r * (1.0 / 39916800.0)) + r2 * (1.0 / 479001600.0)
+    return ((low + r4 * (middle + r4 * high)) * r2 + r + 1.0) * HALVES[k]
 
 
 def chances(interval_s: float) -> float:
@@ -103,7 +103,7 @@ class Ears:
         if gap_s > 3 * TAU_S:
             self._rssi_dbm[at] = rssi_dbm
         else:
-            share = max(1.0 - decay(-max(gap_s, 0.0) / TAU_S), SHARE_MIN)
+            share = SHARE_OF_REPORT if gap_s < ONE_TIME_S else max(1.0 - decay(-gap_s / TAU_S), SHARE_MIN)
             self._rssi_dbm[at] += share * (rssi_dbm - self._rssi_dbm[at])
         best = self._strongest[row]
         if link == best:

@@ -8,23 +8,20 @@ from typing import Any
 
 from gateway.core.agenda import Agenda, Due, Key
 from gateway.core.clones import is_cloned
-from gateway.core.crowd import Crowd, Held, RadioDevice
+from gateway.core.crowd import SECOND, Crowd, Held, RadioDevice
 from gateway.core.health import Health
 from gateway.core.listening import FADE_S, NEVER_S, Heard
 from gateway.core.propagation import OUTSIDE, radio_map
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays, Told, thousandths
 from gateway.core.windows import LATER_S
-from gateway.model import Observation, OpenStay, Reading, SiteMap, Zone
+from gateway.model import OpenStay, SiteMap, Zone
 
 THETA, THETA_MAP = 0.8, 0.9
 """A device moves to the most probable zone when it is at least so probable.
 
 A guessed model errs for longer than a second: without calibration more is asked for."""
 
-SECOND = 0
-"""Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
-that it takes to another zone is the row after its own."""
 KINDS = (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE)
 
 
@@ -41,7 +38,7 @@ class Radio:
         self._site, self._map = site, radio_map(site)
         self.health = Health([a.id for a in site.receivers])
         theta = THETA if self._map.calibrated else THETA_MAP
-        self._crowd = Crowd(site, self._map, self.health, theta, self._reject)
+        self.crowd = Crowd(site, self._map, self.health, self._agenda, theta=theta, reject=self._reject)
         self._masked: frozenset[str] = frozenset()
         self._anchors = [
             {a.id: a for a in (*site.receivers, *site.beacons)}[link] for link in self._map.links
@@ -53,39 +50,20 @@ class Radio:
             for zone in self._zones
         }
 
-    # --- signals ---
-
-    def observe(self, reading: Reading, now_s: float) -> None:
-        self._crowd.hear(reading, now_s)
-        self._await_step()
-
-    def take(
-        self, batch: Sequence[Observation], first: int, now_s: float, until_s: float
-    ) -> tuple[int, float]:
-        """Readings from `first` on, up to the next deadline or anything else: the place of the first that is
-        left, and the time that was reached."""
-        end = self._crowd.take(batch, first, now_s, until_s)
-        self._await_step()
-        return end, self._crowd.reached_s
-
-    def _await_step(self) -> None:
-        if self._crowd.next_step_s != math.inf:
-            self._agenda.put(Due.STEP, SECOND, self._crowd.next_step_s)
-
     # --- what is due ---
 
     def due_s(self, kind: int, row: int) -> float:
         if kind == Due.STEP:
-            return self._crowd.next_step_s if row == SECOND else self._moves_s.get(row - 1, LATER_S)
+            return self.crowd.next_step_s if row == SECOND else self._moves_s.get(row - 1, LATER_S)
         if kind == Due.RADIO_LEAVE:
             return LATER_S if self._held(row) == OUTSIDE else self._leave_s(row)
-        silent = self._held(row) == OUTSIDE and not self._crowd.is_stepping(row)
-        return self._crowd.ears.last_s(row) + FADE_S if silent else LATER_S
+        silent = self._held(row) == OUTSIDE and not self.crowd.is_stepping(row)
+        return self.crowd.ears.last_s(row) + FADE_S if silent else LATER_S
 
     def key(self, kind: int, row: int) -> Key:
         if kind == Due.STEP and row == SECOND:
             return "", "", kind, ""
-        subject, device = self._crowd.who(row - 1 if kind == Due.STEP else row)
+        subject, device = self.crowd.who(row - 1 if kind == Due.STEP else row)
         return subject, self._held(row) if kind == Due.RADIO_LEAVE else "", kind, device
 
     def serve(self, kind: int, row: int, now_s: float) -> None:
@@ -103,28 +81,28 @@ class Radio:
         for kind in KINDS:
             self._agenda.drop(kind, row + 1 if kind == Due.STEP else row)
         self._moves_s.pop(row, None)
-        self._crowd.drop(row)
+        self.crowd.drop(row)
 
     def _held(self, row: int) -> str:
-        return self._map.zones[self._crowd.zone(row)]
+        return self._map.zones[self.crowd.zone(row)]
 
     def _is_out(self, row: int) -> bool:
-        return self._crowd.top(row) == self._crowd.outside
+        return self.crowd.top(row) == self.crowd.outside
 
     def _leave_s(self, row: int) -> float:
         """Silence counts from the last reading, being outside from the start of that run of steps."""
         zone = self._zones[self._held(row)]
-        leave_s = self._crowd.ears.last_s(row) + zone.leave_after_s
+        leave_s = self.crowd.ears.last_s(row) + zone.leave_after_s
         if self._is_out(row):
             after_s = zone.leave_after_s if zone.outside_after_s is None else zone.outside_after_s
-            leave_s = min(leave_s, self._crowd.run_s(row) + after_s)
-        return min(leave_s, self._crowd.confirm_by_s.get(row, leave_s))
+            leave_s = min(leave_s, self.crowd.run_s(row) + after_s)
+        return min(leave_s, self.crowd.confirm_by_s.get(row, leave_s))
 
     def _schedule(self, row: int) -> None:
         if self._held(row) != OUTSIDE:
             self._agenda.put(Due.RADIO_LEAVE, row, self._leave_s(row))
-        elif not self._crowd.is_stepping(row):
-            self._agenda.put(Due.RADIO_FADE, row, self._crowd.ears.last_s(row) + FADE_S)
+        elif not self.crowd.is_stepping(row):
+            self._agenda.put(Due.RADIO_FADE, row, self.crowd.ears.last_s(row) + FADE_S)
 
     # --- a second ---
 
@@ -133,49 +111,48 @@ class Radio:
         dead = self.health.dead(now_s)
         if dead != self._masked:
             self._masked = dead
-            self._crowd.beliefs.mask([i for i, link in enumerate(self._map.links) if link in dead])
-        self._crowd.step(now_s, self._stays)
-        self._await_step()
-        for row in self._crowd.suspects:
+            self.crowd.beliefs.mask([i for i, link in enumerate(self._map.links) if link in dead])
+        self.crowd.step(now_s, self._stays)
+        for row in self.crowd.suspects:
             self._suspect(row, now_s)
-        for row in self._crowd.changed:
+        for row in self.crowd.changed:
             self._schedule(row)
-        for row in self._crowd.movers:
+        for row in self.crowd.movers:
             self._moves_s[row] = now_s
             self._agenda.put(Due.STEP, row + 1, now_s)
 
     def _suspect(self, row: int, now_s: float) -> None:
-        ears = self._crowd.ears
+        ears = self.crowd.ears
         loud = [(self._anchors[i], dbm, ears.heard_s(row, i)) for i, dbm in self._heard(row, now_s)]
         cloned = is_cloned(loud)
-        if cloned and not self._crowd.is_implausible(row):
+        if cloned and not self.crowd.is_implausible(row):
             self._reject("cloned")
-        self._crowd.suspect(row, cloned)
+        self.crowd.suspect(row, cloned)
 
     def _heard(self, row: int, now_s: float) -> Heard:
-        return [h for h in self._crowd.ears.heard(row, now_s) if self._map.links[h[0]] not in self._masked]
+        return [h for h in self.crowd.ears.heard(row, now_s) if self._map.links[h[0]] not in self._masked]
 
     def _evidence(self, row: int, now_s: float) -> dict[str, Any]:
         links = self._heard(row, now_s)
         link, rssi_dbm = max(links, key=lambda h: h[1])
-        beliefs = self._crowd.beliefs
+        beliefs = self.crowd.beliefs
         evidence: dict[str, Any] = {
             "receiver": self._map.links[link],
             "rssi_dbm": round(rssi_dbm, 1),
             "links": len(links),
             "margin": round(beliefs.p - beliefs.next_p, 3),
         }
-        battery_pct, moved = self._crowd.said.get(row, (None, None))
+        battery_pct, moved = self.crowd.said.get(row, (None, None))
         if battery_pct is not None:
             evidence["battery_pct"] = battery_pct
         if moved is not None:
             evidence["moved"] = moved
-        return evidence | ({"implausible": True} if self._crowd.is_implausible(row) else {})
+        return evidence | ({"implausible": True} if self.crowd.is_implausible(row) else {})
 
     # --- claims ---
 
     def _move(self, row: int, now_s: float) -> None:
-        crowd = self._crowd
+        crowd = self.crowd
         crowd.beliefs.look(row)
         subject, device = crowd.who(row)
         number = crowd.beliefs.top
@@ -195,29 +172,29 @@ class Radio:
         self._schedule(row)
 
     def _left(self, row: int, zone: str, told: Told) -> None:
-        subject, device = self._crowd.who(row)
+        subject, device = self.crowd.who(row)
         pair = self._stays.table.known(subject, zone, device)
         if pair != NONE:
             self._stays.left(pair, self._stays.pairs.confidence_pm[pair], told)
             self._stays.drop(pair)
 
     def _hold(self, row: int, number: int) -> None:
-        subject, device = self._crowd.who(row)
+        subject, device = self.crowd.who(row)
         chain = self._chain.get(self._map.zones[number], ())
         held: list[Held] = [((subject, zone, device), self._leaves[zone]) for zone in chain]
-        self._crowd.hold(row, number, tuple(held))
+        self.crowd.hold(row, number, tuple(held))
 
     def _leave(self, row: int, now_s: float) -> None:
-        confirm_by_s = self._crowd.confirm_by_s.get(row)
+        confirm_by_s = self.crowd.confirm_by_s.get(row)
         unconfirmed = confirm_by_s is not None and now_s >= confirm_by_s
         self._release(row, now_s, "restart" if unconfirmed else "outside" if self._is_out(row) else "silence")
 
     def _release(self, row: int, now_s: float, reason: str) -> None:
         for zone in sorted(self._chain[self._held(row)]):
             self._left(row, zone, Told(now_s, now_s, {"reason": reason}))
-        self._crowd.confirm_by_s.pop(row, None)
-        self._hold(row, self._crowd.outside)
-        self._crowd.begin_anew(row)
+        self.crowd.confirm_by_s.pop(row, None)
+        self._hold(row, self.crowd.outside)
+        self.crowd.begin_anew(row)
         self._schedule(row)
 
     # --- restart, withdrawal, another map ---
@@ -230,39 +207,39 @@ class Radio:
         )
         for stay in leaves_first:
             mine = tuple(d for d in stay.devices if self._resumes(stay, d, now_s, stay.zone in parents))
-            known = [self._crowd.row(stay.subject, d) for d in mine]
-            confirm_by_s = [self._crowd.confirm_by_s.get(row, now_s) for row in known]
+            known = [self.crowd.row(stay.subject, d) for d in mine]
+            confirm_by_s = [self.crowd.confirm_by_s.get(row, now_s) for row in known]
             self._stays.resume(stay, mine, math.nextafter(max(confirm_by_s, default=now_s), math.inf))
             if not mine:
                 self._stays.end(stay.subject, stay.zone, Told(now_s, now_s, {"reason": "restart"}))
 
     def _resumes(self, stay: OpenStay, device: str, now_s: float, is_parent: bool) -> bool:
-        row = self._crowd.row(stay.subject, device)
+        row = self.crowd.row(stay.subject, device)
         if is_parent:
             return row >= 0 and stay.zone in self._chain.get(self._held(row), ())
         if stay.zone not in self._map.zones or (row >= 0 and self._held(row) != OUTSIDE):
             return False
         if row < 0:
-            row = self._crowd.add(stay.subject, device, now_s)
-        self._crowd.resume(row, now_s)
+            row = self.crowd.add(stay.subject, device, now_s)
+        self.crowd.resume(row, now_s)
         self._hold(row, self._map.zones.index(stay.zone))
-        self._crowd.confirm_by_s[row] = now_s + self._zones[stay.zone].leave_after_s
+        self.crowd.confirm_by_s[row] = now_s + self._zones[stay.zone].leave_after_s
         self._schedule(row)
         return True
 
     def forget(self, subject: str) -> None:
-        for row in self._crowd.rows_of(subject):
+        for row in self.crowd.rows_of(subject):
             self._drop(row)
 
     def replace(self, site: SiteMap, now_s: float) -> None:
         """A zone counts as changed when it or a parent of it is; beliefs in all others go on."""
         new_zones, believed = {zone.id: zone for zone in site.zones}, radio_map(site).zones
-        for row in self._crowd.rows():
+        for row in self.crowd.rows():
             held = self._chain.get(self._held(row), ())
             changed = any(new_zones.get(zone) != self._zones[zone] for zone in held)
             if changed or self._held(row) not in believed:
                 self._release(row, now_s, "restart")
-        old, old_map, old_health = self._crowd, self._map, self.health
+        old, old_map, old_health = self.crowd, self._map, self.health
         for row in old.rows():
             for kind in KINDS:
                 self._agenda.drop(kind, row + 1 if kind == Due.STEP else row)
@@ -285,28 +262,26 @@ class Radio:
         kept = [odds.get(zone, 0.0) for zone in self._map.zones]
         total = sum(kept)
         device.top = None
-        device.belief = (self._crowd.beliefs.unknowing(), *device.belief[1:])
-        new = self._crowd.load(device)
+        device.belief = (self.crowd.beliefs.unknowing(), *device.belief[1:])
+        new = self.crowd.load(device)
         if total > 0.0:
-            self._crowd.beliefs.spread(new, [p / total for p in kept])
-        self._hold(new, self._crowd.zone(new))
+            self.crowd.beliefs.spread(new, [p / total for p in kept])
+        self._hold(new, self.crowd.zone(new))
         if device.stepping:
-            self._crowd.next_step_s = old.next_step_s
-            self._await_step()
+            self.crowd.await_step(old.next_step_s)
         self._schedule(new)
 
     def devices(self) -> list[RadioDevice]:
-        crowd = self._crowd
+        crowd = self.crowd
         return [crowd.dump(row) for row in crowd.rows()]
 
     def restore(self, devices: Iterable[RadioDevice], now_s: float) -> None:
         for device in devices:
-            row = self._crowd.load(device)
-            self._hold(row, self._crowd.zone(row))
+            row = self.crowd.load(device)
+            self._hold(row, self.crowd.zone(row))
             if device.stepping:
-                self._crowd.next_step_s = math.floor(now_s) + 1.0
+                self.crowd.await_step(math.floor(now_s) + 1.0)
             self._schedule(row)
-        self._await_step()
 
 
 def _with_parents(zone: Zone, zones: dict[str, Zone]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ cdef class Stays:
     @cython.locals(record=Py_ssize_t)
     cpdef drop(self, Py_ssize_t pair)
     cdef _end(self, Py_ssize_t record)
+    cpdef list drain(self)
 
     @cython.locals(pairs=Pairs, records=Records, record=Py_ssize_t)
     cpdef entering(self, Py_ssize_t pair, double since_s, int confidence_pm, told)

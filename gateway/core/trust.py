@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-RECALIBRATION = {True: (0.4, 0.25), False: (0.48, -0.9)}
+RECALIBRATION = {True: (0.35, 0.25), False: (0.2, -0.05)}
 """Slope and shift of a logistic recalibration (Platt 1999) of the log-odds, calibrated or from the map alone:
 consecutive steps repeat the same errors, so a posterior claims too much, and that of a guessed model more."""
 ODDS_MAX = 7.0

@@ -83,9 +83,9 @@ class Site(Section):
     timezone: Timezone = "UTC"
 
 
-SILENCE_S, OUTSIDE_S = 20.0, 2.0
+SILENCE_S, OUTSIDE_S = 20.0, 0.0
 """How long a stay outlasts them where its zone has no `leave_after`: a phone in a pocket is often silent for
-that long, but one that is heard elsewhere is elsewhere."""
+that long, but one that is heard elsewhere is elsewhere, at once."""
 
 
 class Devices(Section):
