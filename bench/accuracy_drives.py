@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import real_tracks
-
-from gateway.verbs import replay
+from measuring import replayed, tool
 
 FIGURES = {
     "visits %": "visits_found_pct",
@@ -90,25 +88,11 @@ ARACAJU = Case("aracaju", (), {"visits %": 91.6, "drive-bys entered %": 0, **NON
 TRACKS = Case("real tracks", (), {"visits %": 98, "drive-bys entered %": 2.5, "entered p50 s": 22}, 6.0)
 
 
-def tool(measure: Path, name: str, *arguments: str | Path) -> str:
-    command = [sys.executable, str(measure / "tools" / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own tools
-
-
 def score(measure: Path, folder: Path, case: Case) -> dict[str, Any]:
     """What the scorer says of one recording (drives.jsonl.gz, config/, truth.jsonl)."""
     with tempfile.TemporaryDirectory() as made:
         events = Path(made) / "presence.jsonl"
-        wanted = replay.Wanted(
-            stage="presence",
-            all_devices=True,
-            device_class=None,
-            speed="max",
-            tail_s=300.0,
-            out=events,
-            publish=None,
-        )
-        replay.replay(folder / "drives.jsonl.gz", folder / "config", wanted)
+        replayed(folder / "drives.jsonl.gz", folder / "config", events)
         interval = ("--interval", str(case.interval_s))
         said = json.loads(tool(measure, "score_arrivals.py", folder / "truth.jsonl", events, *interval))
     said["stray_pct"] = round(100 * said["stray_entered"] / max(said["visits"], 1), 3)

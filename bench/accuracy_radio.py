@@ -15,14 +15,15 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateway.verbs import calibrate, replay
+from measuring import replayed, tool
+
+from gateway.verbs import calibrate
 
 START_S = 1_766_390_400
 """When every recording of the tools begins."""
@@ -72,11 +73,6 @@ TARGETS = {
 BINS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)
 
 
-def tool(measure: Path, name: str, *arguments: str | Path) -> str:
-    command = [sys.executable, str(measure / "tools" / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own tools
-
-
 def silence_halfway(recording: Path, *, will: bool) -> None:
     """The receiver that hears most is not heard any more after the middle."""
     lines = [json.loads(line) for line in recording.open()]
@@ -118,17 +114,8 @@ def run(measure: Path, case: Case, *, calibrated: bool) -> tuple[dict[str, Any],
             wanted_walk = calibrate.Wanted(folder / "config", None, True)
             calibrate.from_recording(folder / "train.jsonl", wanted_walk, lambda _: None)
         events = folder / "presence.jsonl"
-        wanted = replay.Wanted(
-            stage="presence",
-            all_devices=True,
-            device_class=None,
-            speed="max",
-            tail_s=300.0,
-            out=events,
-            publish=None,
-        )
         began_s = time.process_time()
-        replay.replay(folder / "test.jsonl", folder / "config", wanted)
+        replayed(folder / "test.jsonl", folder / "config", events)
         cpu_s = time.process_time() - began_s
         reports = folder / "reports.csv"
         reports.write_text(tool(measure, "presence_to_reports.py", events, folder / "tags.csv"))

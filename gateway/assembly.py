@@ -121,15 +121,20 @@ def identity_keys_of(settings: GatewaySettings) -> IdentityKeys:
     return load_identity_keys(settings.identity_keys) if settings.identity_keys else NO_KEYS
 
 
-def survey_keys(directory: Path, profiles: Profiles, tell: Callable[[str], None]) -> IdentityKeys:
-    """The keys that gateway.yaml names; surveys go without where there is none, or none that can be used."""
+def for_surveys(directory: Path, site: SiteMap, tell: Callable[[str], None]) -> tuple[Profiles, IdentityKeys]:
+    """Every profile, shipped or own, and the keys that gateway.yaml names.
+
+    No keys where there is no such file, or none that can be used, which is told. ConfigError for a broken
+    profile.
+    """
+    profiles = firmware.profiles_of(directory).select(None, site.site)
     if not (directory / SETTINGS_FILE).exists():
-        return NO_KEYS
+        return profiles, NO_KEYS
     try:
-        return identity_keys_of(load_settings(directory, profiles=profiles.subscribable))
+        return profiles, identity_keys_of(load_settings(directory, profiles=profiles.subscribable))
     except ConfigError as error:
         tell(f"no identity keys are used: {error.problems[0]}")
-        return NO_KEYS
+        return profiles, NO_KEYS
 
 
 def without_key(configuration: Configuration, keys: IdentityKeys) -> int:

@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from yaml import events
@@ -24,8 +24,6 @@ MAX_ALIAS_NODES = 100_000
 MAX_DEPTH = 50
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-T = TypeVar("T")
 
 
 class _Spot:

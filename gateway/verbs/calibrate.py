@@ -13,14 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from gateway import recording
-from gateway.assembly import survey_keys
+from gateway.assembly import for_surveys
 from gateway.calibration import Fitted, Sample, Separation, fit, samples, separations
 from gateway.calibration.separation import CONFUSED
 from gateway.counts import Counts
 from gateway.errors import GatewayError, RecordingError
 from gateway.identity import EveryDevice, Identification
 from gateway.model import Label, Message, Reading, Sighting, SiteMap
-from gateway.profiles import profiles_of
 from gateway.settings import load_site
 from gateway.settings.calibration import FILE, map_changed, map_digest, text
 from gateway.verbs import guide
@@ -128,8 +127,7 @@ class _Heard:
 
     def __init__(self, path: Path, directory: Path, site: SiteMap) -> None:
         self._path = path
-        profiles = profiles_of(directory).select(None, site.site)
-        keys = survey_keys(directory, profiles, lambda text: print(text, file=sys.stderr))
+        profiles, keys = for_surveys(directory, site, lambda text: print(text, file=sys.stderr))
         self._identification = Identification(site, profiles, EveryDevice(), Counts(), keys)
         self.last_s = 0.0
 

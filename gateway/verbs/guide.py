@@ -24,7 +24,6 @@ from gateway.hearing import sources_of
 from gateway.identity import EveryDevice, Identification
 from gateway.lanes import Lanes
 from gateway.model import Label, Message, Reading, Sighting, SiteMap
-from gateway.profiles import profiles_of
 from gateway.settings import load_site
 
 Ask = Callable[[str], Awaitable[str]]
@@ -105,8 +104,7 @@ async def walk(directory: Path, wishes: Wishes, terminal: Terminal) -> Walk:
         ]
     else:
         site = load_site(directory)
-        profiles = profiles_of(directory).select(None, site.site)
-        keys = assembly.survey_keys(directory, profiles, terminal.say)
+        profiles, keys = assembly.for_surveys(directory, site, terminal.say)
         running = [_follow(wishes.follow, lanes)]
     ears = Ears(Identification(site, profiles, EveryDevice(), counts, keys), lanes)
     hearing = [asyncio.ensure_future(source) for source in running]

@@ -19,7 +19,6 @@ from gateway.counts import Counts
 from gateway.errors import RecordingError
 from gateway.identity import EveryDevice
 from gateway.model import ConsentSignal, Presence, Signal
-from gateway.profiles import profiles_of
 from gateway.settings import load_site
 
 
@@ -77,8 +76,7 @@ def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: st
     site = load_site(directory)
     if wanted.device_class is not None:
         site = msgspec.structs.replace(site, device_class=wanted.device_class)
-    profiles = profiles_of(directory).select(None, site.site)
-    keys = assembly.survey_keys(directory, profiles, lambda text: print(text, file=sys.stderr))
+    profiles, keys = assembly.for_surveys(directory, site, lambda text: print(text, file=sys.stderr))
     tracker = assembly.tracker(site, profiles, EveryDevice(), counts, keys, hold=wanted.reorder == "hold")
     stages.survey(signals, tracker, tail_s=wanted.tail_s, emit=emit)
     return tracker.counted()
