@@ -348,7 +348,8 @@ async def test_a_gateway_may_relay_as_well(tmp_path: Path) -> None:
             await advertise(fake, -45, 4)
             await until(lambda: _where(at.events, "trolley") == {"cereals"})
             await daemon.stop()
-            await until(lambda: _is_will(told[-1], "pi-01"), seconds=5)
+            states = "receivers/v1/test/pi-01/state"
+            await until(lambda: _is_will([i for i in told if i.topic == states][-1], "pi-01"))
         raw = [
             e for i in told if i.topic == "receivers/v1/test/pi-01" for e in msgspec.json.decode(i.payload)
         ]
