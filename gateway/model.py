@@ -70,6 +70,28 @@ class ConsentSignal(Struct, frozen=True):
     """These are all records there are: subjects that are not among them are enrolled no longer."""
 
 
+class FeedState(Struct, frozen=True, gc=False):
+    """How far the consents held can be believed, as the feed's source says it."""
+
+    t_s: float
+    confirmed_s: float | None
+    """The set held was complete and right at this moment, Unix seconds; None: it is in doubt."""
+    doubt: Literal["", "unmatched", "never_confirmed"] = ""
+    """Why it is in doubt: it does not match its manifest, or nothing has confirmed it yet."""
+
+
+class DriverSignal(Struct, frozen=True, gc=False):
+    """Who drives a shared car now (DESIGN §6.3, `drivers/…`); not yet believed to be enrolled."""
+
+    t_s: float
+    vehicle: str
+    """The part behind `vehicle:` of the car's identity, lower case."""
+    subject: str | None
+    """None: nobody that is known."""
+    until_s: float | None = None
+    """None: until the next word."""
+
+
 class ClockStep(Struct, frozen=True, gc=False):
     """The wall clock was corrected by `step_s`; pipeline time itself never jumps back."""
 
@@ -85,7 +107,7 @@ class Label(Struct, frozen=True, gc=False):
     zone: str | None
 
 
-Signal = Sighting | Message | ReceiverState | ConsentSignal | ClockStep
+Signal = Sighting | Message | ReceiverState | ConsentSignal | FeedState | DriverSignal | ClockStep
 
 
 # --- observations: what the core works on, subject and device already known ---

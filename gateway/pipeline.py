@@ -17,6 +17,8 @@ from gateway.identity import Identification
 from gateway.model import (
     ClockStep,
     ConsentSignal,
+    DriverSignal,
+    FeedState,
     Message,
     OpenStay,
     Presence,
@@ -48,7 +50,7 @@ class Tracker:
                         presences += self._core.observe_one(observation)
             case ReceiverState():
                 presences += self._core.receiver_alive(signal.receiver, signal.alive, signal.t_s)
-            case ClockStep() | ConsentSignal():
+            case ClockStep() | ConsentSignal() | FeedState() | DriverSignal():
                 self._counts.count("pipeline", "control")
         return presences
 

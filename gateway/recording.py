@@ -15,7 +15,17 @@ import msgspec
 from msgspec import Struct
 
 from gateway.errors import RecordingError
-from gateway.model import ClockStep, ConsentSignal, Label, Message, ReceiverState, Sighting, Signal
+from gateway.model import (
+    ClockStep,
+    ConsentSignal,
+    DriverSignal,
+    FeedState,
+    Label,
+    Message,
+    ReceiverState,
+    Sighting,
+    Signal,
+)
 
 MAX_LINE_BYTES = 1 << 20
 
@@ -49,6 +59,17 @@ class _Clock(Struct):
     step_s: float
 
 
+class _Driver(Struct):
+    vehicle: str
+    subject: str | None = None
+    until: float | None = None
+
+
+class _Feed(Struct):
+    confirmed: float | None
+    doubt: Literal["", "unmatched", "never_confirmed"] = ""
+
+
 class _Line(Struct):
     t: float
     ble: _Ble | None = None
@@ -56,7 +77,8 @@ class _Line(Struct):
     receiver: _Receiver | None = None
     label: _Label | None = None
     consent: dict[str, Any] | None = None
-    driver: dict[str, Any] | None = None
+    driver: _Driver | None = None
+    feed: _Feed | None = None
     clock: _Clock | None = None
 
 
@@ -85,8 +107,7 @@ def read_labelled(path: Path) -> Iterator[Signal | Label]:
                 entry = _entry(line)
             except ValueError as error:
                 raise RecordingError(f"{path.name}:{number}: {error}") from None
-            if entry is not None:
-                yield entry
+            yield entry
 
 
 def _open(path: Path) -> io.BufferedIOBase:
@@ -104,12 +125,12 @@ def _next_line(path: Path, file: io.BufferedIOBase) -> bytes:
 
 
 def parse(line: bytes) -> Signal | None:
-    """One line; None for a label or a driver. ValueError says what is wrong with it."""
+    """One line; None for a label. ValueError says what is wrong with it."""
     entry = _entry(line)
     return None if isinstance(entry, Label) else entry
 
 
-def _entry(line: bytes) -> Signal | Label | None:
+def _entry(line: bytes) -> Signal | Label:
     try:
         entry = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -132,8 +153,10 @@ def _entry(line: bytes) -> Signal | Label | None:
     if entry.label is not None:
         return Label(entry.t, entry.label.device, entry.label.zone)
     if entry.driver is not None:
-        return None
-    raise ValueError("none of ble, mqtt, receiver, label, consent, driver, clock")
+        return DriverSignal(entry.t, entry.driver.vehicle.lower(), entry.driver.subject, entry.driver.until)
+    if entry.feed is not None:
+        return FeedState(entry.t, entry.feed.confirmed, entry.feed.doubt)
+    raise ValueError("none of ble, mqtt, receiver, label, consent, driver, feed, clock")
 
 
 def _payload(message: _Mqtt) -> bytes:
@@ -163,6 +186,11 @@ def _body(signal: Signal) -> dict[str, Any]:
             return {"receiver": {"id": signal.receiver, "alive": signal.alive}}
         case ConsentSignal():
             return {"consent": signal.records[0]}
+        case DriverSignal():
+            drives = {"vehicle": signal.vehicle, "subject": signal.subject, "until": signal.until_s}
+            return {"driver": drives}
+        case FeedState():
+            return {"feed": {"confirmed": signal.confirmed_s, "doubt": signal.doubt}}
         case ClockStep():
             return {"clock": {"step_s": signal.step_s}}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import RecordingError
-from gateway.model import ClockStep, ConsentSignal, Message, ReceiverState, Sighting
+from gateway.model import ClockStep, ConsentSignal, DriverSignal, FeedState, Message, ReceiverState, Sighting
 from gateway.recording import format_line, parse, read
 
 T = 1766397600.25
@@ -29,7 +29,11 @@ T = 1766397600.25
         ('{"t":1766397600.25,"consent":{"subject":"a"}}', ConsentSignal(T, ({"subject": "a"},))),
         ('{"t":1766397600.25,"clock":{"step_s":-3}}', ClockStep(T, -3.0)),
         ('{"t":1766397600.25,"label":{"device":"x","zone":null}}', None),
-        ('{"t":1766397600.25,"driver":{"subject":"a"}}', None),
+        ('{"t":1766397600.25,"driver":{"vehicle":"Anna/Golf","subject":"a","until":1766400000}}',
+         DriverSignal(T, "anna/golf", "a", 1766400000.0)),
+        ('{"t":1766397600.25,"driver":{"vehicle":"anna/golf"}}', DriverSignal(T, "anna/golf", None, None)),
+        ('{"t":1766397600.25,"feed":{"confirmed":1766397590}}', FeedState(T, 1766397590.0, "")),
+        ('{"t":1766397600.25,"feed":{"confirmed":null,"doubt":"unmatched"}}', FeedState(T, None, "unmatched")),
     ],
 )  # fmt: skip
 def test_lines(line: str, signal: object) -> None:
@@ -48,7 +52,7 @@ def test_lines(line: str, signal: object) -> None:
         ('{"t":1,"ble":{"receiver":"a","address":"b","rssi":-1,"adv":"0g"}}', "not hexadecimal"),
         ('{"t":1,"mqtt":{"topic":"a","payload_b64":"*"}}', "not base64"),
         ('{"t":NaN}', "invalid character"),
-        ('{"t":1,"driver":{"a":' + "[" * 10_000, "recursion"),
+        ('{"t":1,"consent":{"a":' + "[" * 10_000, "recursion"),
     ],
 )
 def test_a_broken_line_is_named(line: str, message: str, tmp_path: Path) -> None:
