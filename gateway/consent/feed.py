@@ -69,9 +69,15 @@ class ConsentFeed:
 
     @property
     def words(self) -> str:
-        """For an operator: how many there are of how many; no identities."""
-        wanted = "no manifest" if self._manifest is None else f"a manifest of {self._manifest.count}"
-        return f"{len(self._held)} records and {wanted} do not match"
+        """For an operator: what is wrong with the set, no identities."""
+        if self.wants_renewal:
+            return "records were removed, or the set was rebuilt"
+        here, there = len(self._held), 0 if self._manifest is None else self._manifest.count
+        words = f"{here} records came and the manifest tells of {there}" if here != there else (
+            f"{here} records came and are not those of the manifest"
+        )  # fmt: skip
+        # Since 2.0.16 mosquitto drops what is beyond it of QoS 0, too.
+        return words + (" (mosquitto: max_queued_messages must be above that)" if here < there else "")
 
     def start(self, t_s: float) -> FeedState:
         """Before anything came: nothing can be believed."""
