@@ -143,6 +143,8 @@ class Purpose(Section):
         Annotated[Literal["all"], Tag("all")] | Annotated[tuple[str, ...], Tag("some")],
         Discriminator(_zone_form),
     ] = "all"
+    profiling: bool = False
+    """Only for subjects whose record says `age: adult`."""
 
 
 class Recipient(Section):
