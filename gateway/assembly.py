@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from gateway import credentials
 from gateway import profiles as firmware
 from gateway.consent import (
     ConsentScreen,
@@ -20,8 +22,10 @@ from gateway.consent import (
     load_consent_file,
     load_keys,
 )
+from gateway.consent.signature import load_signers
 from gateway.core import Core, Holding
 from gateway.counts import Counts
+from gateway.credentials import SecretUnusableError
 from gateway.errors import ConfigError, Problem
 from gateway.identity import NO_KEYS, Enrolment, Identification
 from gateway.model import SiteMap
@@ -29,8 +33,10 @@ from gateway.mqtt import Endpoint
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
 from gateway.settings import GatewaySettings, load, load_settings
-from gateway.settings.gateway import Tls
+from gateway.settings.gateway import HttpFeed, Tls
 from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
+from gateway.settings.secrets import Secret
+from gateway.sources.consent_http import Place
 
 SETTINGS_FILE = "gateway.yaml"
 
@@ -43,6 +49,7 @@ class Configuration(Struct):
     settings: GatewaySettings
     profiles: Profiles
     consent_records: list[dict[str, Any]]
+    """Of a local file; empty where consents come by a feed."""
 
 
 class Assembly(Struct):
@@ -70,11 +77,13 @@ def read_configuration(directory: Path) -> Configuration:
     records: list[dict[str, Any]] = []
     consent = loaded[1].consent if loaded else None
     consent_file = consent.feed.file if consent else directory / "consent.yaml"
-    if consent or (not loaded and consent_file.exists()):
-        try:
+    try:
+        if consent_file is not None and (consent or (not loaded and consent_file.exists())):
             records = load_consent_file(consent_file)
-        except ConfigError as error:
-            problems += error.problems
+        if consent is not None:
+            load_signers(consent.signed_by or ())
+    except ConfigError as error:
+        problems += error.problems
     if problems or loaded is None:
         raise ConfigError(problems)
     return Configuration(directory, loaded[0], loaded[1], profiles, records)
@@ -147,6 +156,21 @@ def without_key(configuration: Configuration, keys: IdentityKeys) -> int:
     return sum(identity.startswith(("irk:", "eid:")) for identity in named - held)
 
 
+def consent_words(configuration: Configuration) -> str:
+    """Where consents come from, for an operator."""
+    consent = configuration.settings.consent
+    if consent is None:
+        return "no consents, it only relays"
+    feed = consent.feed
+    signed = ", signed" if consent.signed_by else ""
+    if feed.mqtt is not None:
+        return f"consents over MQTT from {feed.mqtt}{signed}"
+    if feed.http is not None:
+        return f"consents over HTTP from {feed.http.url}{signed}"
+    name = feed.file.name if feed.file is not None else "nowhere"
+    return f"{len(configuration.consent_records)} consent records in {name}"
+
+
 def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
     recipients = tuple(
         Recipient(
@@ -188,6 +212,27 @@ def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
         tls=tls,
         version=5 if broker.protocol == 5 else 3,
     )
+
+
+def http_place_of(feed: HttpFeed) -> Place:
+    """Where consents come from over HTTP. ConfigError for a secret or a certificate that cannot serve."""
+    token = feed.token
+    try:
+        tls = _tls(feed.tls or Tls())
+        if token is not None:
+            bearer_token(token)
+    except (OSError, SecretUnusableError) as error:
+        text = f"consent.feed.http: {error}"
+        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
+    return Place(feed.url, feed.interval, tls, partial(bearer_token, token) if token else None)
+
+
+def bearer_token(secret: Secret) -> str:
+    """SecretUnusableError where it cannot be read, or could not stand in a header."""
+    token = credentials.read(secret).decode("ascii", "replace").strip()
+    if not token.isprintable() or not token.isascii() or not token:
+        raise SecretUnusableError(f"{secret} does not hold one line of ASCII, as a token does")
+    return token
 
 
 def _tls(tls: Tls) -> ssl.SSLContext:

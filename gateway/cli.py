@@ -108,7 +108,7 @@ def check(directory: Path) -> None:
     click.echo(
         f"{directory}: fine. {len(site.zones)} zones, {len(site.receivers)} receivers, "
         f"{len(site.beacons)} beacons, {len(site.fences)} fences, "
-        f"{len(found.settings.recipients)} recipients, {len(found.consent_records)} consent records."
+        f"{len(found.settings.recipients)} recipients, {assembly.consent_words(found)}."
     )
 
 

@@ -21,15 +21,17 @@ from gateway.assembly import Assembly, endpoint_of, identity_keys_of
 from gateway.clock import PipelineClock, kernel_synchronised
 from gateway.consent import load_consent_file
 from gateway.errors import ConfigError, GatewayError
-from gateway.hearing import radios_of, relay_of, sources_of
+from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
+from gateway.links import LOOPBACK
 from gateway.model import ConsentSignal
-from gateway.mqtt import LOOPBACK, NotConnectedError, RefusedError
+from gateway.mqtt import NotConnectedError, RefusedError
 from gateway.outbox import Outbox
 from gateway.pump import Pump
 from gateway.settings import GatewaySettings
 from gateway.sinks.courier import Courier
 from gateway.sinks.mqtt import MqttSink, Uplink
+from gateway.sources import Source
 from gateway.sources.relay import Relay
 
 FAREWELL_S = 1.5
@@ -70,9 +72,10 @@ class _Running:
         self._lanes = Lanes(assembly.counts)
         self._pump = Pump(self._lanes, assembly.pipeline, outbox, assembly.screen, clock)
         self._relay = relay_of(assembly)
-        self._sources = list(
+        self._sources: list[Source] = list(
             sources_of(assembly, self._lanes, clock, role="in", persistent=True, relay=self._relay)
         )
+        self._sources += consent_sources_of(assembly, self._lanes, clock, role="consent")
         self._uplinks = list(self._make_uplinks())
 
     async def until(self, stop: asyncio.Event, records: list[dict[str, Any]]) -> None:
@@ -140,7 +143,7 @@ class _Running:
     async def _reread_consent(self) -> None:
         """A broken file changes nothing and says why."""
         consent = self._assembly.settings.consent
-        if consent is None:
+        if consent is None or consent.feed.file is None:
             return
         path = consent.feed.file
         try:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from gateway.assembly import Assembly, endpoint_of
+from gateway.assembly import Assembly, endpoint_of, http_place_of
+from gateway.consent.feed import ConsentFeed
+from gateway.consent.pages import PagedFeed
+from gateway.consent.signature import load_signers
 from gateway.counts import Counts
 from gateway.lanes import Lanes
 from gateway.model import Sighting, Signal
 from gateway.profiles import Profiles
 from gateway.sources import Clock, Hear, Source
 from gateway.sources.ble import BleSource
+from gateway.sources.consent_http import ConsentHttp
+from gateway.sources.consent_mqtt import ConsentMqtt
+from gateway.sources.drivers import Drivers
 from gateway.sources.frames import IdentityFrames
 from gateway.sources.mqtt import MqttSource, Subscription
 from gateway.sources.receivers import ReceiverStates
@@ -53,6 +59,27 @@ def sources_of(
         if relay is not None:
             relay.radios.append(radio.link)
         yield radio
+
+
+def consent_sources_of(assembly: Assembly, lanes: Lanes, clock: Clock, *, role: str) -> Iterator[Source]:
+    """What hears consents, and who drives shared cars; nothing for a file. ConfigError as `sources_of`."""
+    consent, site, counts = assembly.settings.consent, assembly.site.site, assembly.counts
+    if consent is None:
+        return
+    signers = load_signers(consent.signed_by or ())
+    if consent.feed.http is not None:
+        place = http_place_of(consent.feed.http)
+        yield ConsentHttp(place, PagedFeed(site, counts, signers), lanes, clock)
+    for name in dict.fromkeys(filter(None, (consent.feed.mqtt, consent.drivers_broker))):
+        yield ConsentMqtt(
+            endpoint_of(assembly.settings, name),
+            f"{site}-{assembly.settings.gateway.id}-{name}-{role}",
+            feed=ConsentFeed(site, counts, signers) if name == consent.feed.mqtt else None,
+            drivers=Drivers(site, counts, signers) if name == consent.drivers_broker else None,
+            lanes=lanes,
+            clock=clock,
+            counts=counts,
+        )
 
 
 def _states_of(

@@ -85,6 +85,10 @@ class Lanes:
                 taken.append(oldest.popleft())
         return taken
 
+    @property
+    def control_waiting(self) -> int:
+        return len(self._control)
+
     def __len__(self) -> int:
         return len(self._control) + len(self._fixes) + len(self._sightings)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
+
+LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
+"""Hosts that are this machine: a scaled clock does no harm there, and nobody listens on the way."""
 
 _log = logging.getLogger("gateway.links")
 

@@ -41,8 +41,6 @@ MAXIMUM_PACKET_BYTES = 1 << 20
 OUTGOING_INFLIGHT = 100
 READ_BYTES = 1 << 16
 CONFIRM_TIMEOUT_S = 10.0
-LOOPBACK = frozenset(["127.0.0.1", "::1", "localhost"])
-"""Hosts on which a scaled clock does no harm."""
 
 
 class NotConnectedError(GatewayError):
@@ -124,7 +122,7 @@ class Connection:
             began_s = time.monotonic()
             try:
                 await self._stay_connected()
-            except (aiomqtt.MqttError, OSError, ValueError) as error:
+            except (aiomqtt.MqttError, NotConnectedError, OSError, ValueError) as error:
                 self.link.down(self._reason(error))
             finally:
                 self._client = self._receiving = None
@@ -137,6 +135,18 @@ class Connection:
 
     async def wait_up(self) -> None:
         await self._up.wait()
+
+    async def subscribe(self, subscriptions: Sequence[tuple[str, int]]) -> None:
+        """Beside those of the constructor, or once more: what is retained comes again. For `on_up` too.
+
+        NotConnectedError when it was not accepted.
+        """
+        if self._client is None:
+            raise NotConnectedError(f"{self._endpoint.name} is not connected")
+        try:
+            await self._subscribe(self._client, subscriptions)
+        except aiomqtt.MqttError as error:
+            raise NotConnectedError(str(error)) from None
 
     async def publish(
         self,
@@ -211,7 +221,7 @@ class Connection:
             ):  # aiomqtt forgets a break that comes with the welcome
                 client._disconnected.set_exception(aiomqtt.MqttError("broken as soon as it was made"))
             self._client = client
-            await self._subscribe(client)
+            await self._subscribe(client, self._subscriptions)
             if self._on_up is not None:
                 await self._on_up()
             _heed_cancellation()
@@ -264,9 +274,9 @@ class Connection:
             properties.MessageExpiryInterval = expiry_s
         return properties
 
-    async def _subscribe(self, client: aiomqtt.Client) -> None:
+    async def _subscribe(self, client: aiomqtt.Client, subscriptions: Sequence[tuple[str, int]]) -> None:
         """Retain-as-published stays off, or live messages of a source that retains would look stale."""
-        for topic_filter, qos in self._subscriptions:
+        for topic_filter, qos in subscriptions:
             if self._endpoint.version == 5:
                 codes = await client.subscribe(topic_filter, options=SubscribeOptions(qos=qos))
             else:

@@ -15,6 +15,7 @@ from gateway import settings
 from gateway.errors import ConfigError
 from gateway.model import CHANGES, Anchor, Arrival, Circle, Fence, SiteMap, Zone
 from gateway.settings.durations import seconds
+from gateway.settings.gateway import Consent
 from gateway.settings.identities import identity_mistake
 from gateway.settings.schemas import schemas
 from gateway.settings.secrets import Secret
@@ -177,12 +178,55 @@ def test_where_a_secret_lies() -> None:
         Secret("credential:key").path({})
 
 
-def test_an_inline_password_is_not_shown_again(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "tests" / "broken_configs" / "secrets", tmp_path, dirs_exist_ok=True)
+@pytest.mark.parametrize(
+    ("case", "key", "secret"),
+    [
+        ("secrets", "brokers.store.password", "hunter2"),
+        ("consent-http-user", "consent.feed.http.url", "hunter2"),
+        ("consent-http-slow", "consent.feed.http.token", "c2VjcmV0"),
+    ],
+)
+def test_an_inline_secret_is_not_shown_again(tmp_path: Path, case: str, key: str, secret: str) -> None:
+    shutil.copytree(ROOT / "tests" / "broken_configs" / case, tmp_path, dirs_exist_ok=True)
     found = settings.problems(tmp_path, profiles=())
-    named = [p for p in found if p.key == "brokers.store.password"]
+    named = [p for p in found if p.key == key]
     assert named
-    assert all("hunter2" not in p.with_caret() for p in named)
+    assert all(secret not in p.with_caret() for p in named)
+
+
+def feeds_of(tmp_path: Path, consent: str) -> Consent:
+    shutil.copy(STORE / "site.yaml", tmp_path)
+    brokers = "brokers: {central: {host: mqtt.example.org}, store: {host: 127.0.0.1}}"
+    (tmp_path / "gateway.yaml").write_text(f"gateway: {{id: pi-01}}\n{brokers}\nconsent: {consent}\n")
+    own = settings.load_settings(tmp_path, profiles=())
+    assert own.consent is not None
+    return own.consent
+
+
+def test_where_consents_come_from(tmp_path: Path) -> None:
+    file = feeds_of(tmp_path, "{feed: {file: consent.yaml}, drivers: store}")
+    assert (file.feed.file, file.max_age, file.drivers_broker) == (tmp_path / "consent.yaml", None, "store")
+    mqtt = feeds_of(tmp_path, "{feed: {mqtt: central}, signed_by: [keys/platform.pem]}")
+    assert (mqtt.feed.mqtt, mqtt.max_age, mqtt.drivers_broker) == ("central", 3600, "central")
+    assert mqtt.signed_by == (tmp_path / "keys" / "platform.pem",)
+    http = feeds_of(
+        tmp_path, "{feed: {http: {url: 'http://127.0.0.1:8000/c', token: secrets/t}}, max_age: 2h}"
+    )
+    assert http.feed.http is not None
+    assert (http.feed.http.interval, http.max_age, http.drivers_broker) == (60, 7200, None)
+    assert http.feed.http.token == str(tmp_path / "secrets" / "t")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://a/b", "consents", "https://", "https://[::1", "https://a:port/", "https://a b/", "https://a/#b",
+     "https://köln.example/c", "http://10.0.0.1/c", "http://localhost.example.org/c"],
+)  # fmt: skip
+def test_no_addresses_of_a_feed(tmp_path: Path, url: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"consent.feed.http.url: (expected an address|consents are personal)"
+    ):
+        feeds_of(tmp_path, f"{{feed: {{http: {{url: '{url}'}}}}}}")
 
 
 # --- small forms ---

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Discriminator,
     Field,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
+from gateway.links import LOOPBACK
 from gateway.model import CHANGES, Change
 from gateway.settings.durations import Duration
 from gateway.settings.secrets import Secret
 from gateway.settings.sections import Name, Section, Whole, Words
 
 DataField = Literal["zone", "since", "dwell_s", "threshold_s", "confidence", "evidence"]
-FILE_ONLY: Final = "this version reads consent from a file only: `feed: {file: consent.yaml}`, no max_age"
 
 
 def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -47,14 +46,18 @@ def _zone_form(zones: Any) -> str:
     return "all" if isinstance(zones, str) else "some"
 
 
-def _file_feed(feed: Any) -> Any:
-    if isinstance(feed, dict) and feed.keys() & {"mqtt", "http"}:
-        raise ValueError(FILE_ONLY)
-    return feed
-
-
-def _no_max_age(_: Any) -> Any:
-    raise ValueError(FILE_ONLY)
+def _https(url: str) -> str:
+    wanted = "expected an address such as https://platform.example.org/consents"
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not is_address or not url.isascii() or not url.isprintable() or " " in url or parts.fragment:
+        raise ValueError(wanted)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("consents are personal data: https, except from this machine itself")
+    return url
 
 
 def _a_minute_to_a_day(window_s: float) -> float:
@@ -161,13 +164,51 @@ class Recipient(Section):
     """In order: an event is released for the first purpose that permits it."""
 
 
+class HttpFeed(Section):
+    url: Annotated[Words, AfterValidator(_https)]
+    interval: Duration = Field(default="60s", validate_default=True)
+    """Seconds between two questions whether something is new."""
+    tls: Tls | None = None
+    """None: the certificates of the system."""
+    token: Secret | None = None
+    """Sent as a bearer token."""
+
+
 class Feed(Section):
-    file: Path
+    """Where consents come from: exactly one of these."""
+
+    file: Path | None = None
+    mqtt: str | None = None
+    """Name of the broker that holds them, retained."""
+    http: HttpFeed | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Feed:
+        if (self.file, self.mqtt, self.http).count(None) != 2:
+            raise ValueError("expected one of file, mqtt and http")
+        return self
 
 
 class Consent(Section):
-    feed: Annotated[Feed, BeforeValidator(_file_feed)]
-    max_age: Annotated[None, BeforeValidator(_no_max_age), WithJsonSchema({"not": {}})] = None
+    feed: Feed
+    max_age: Duration | None = None
+    """Seconds that a confirmation of the feed holds, 1h when left out; None: a file confirms itself."""
+    drivers: str | None = None
+    """Name of the broker where it is said who drives a shared car; None: that of the feed, if any."""
+    signed_by: Annotated[tuple[Path, ...], AfterValidator(_some)] | None = None
+    """Public keys, one of which has to have signed each record; None: signatures are not asked for."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _age_of_feeds(cls, consent: Any) -> Any:
+        feed = consent.get("feed") if isinstance(consent, dict) else None
+        if isinstance(feed, dict) and feed.keys() & {"mqtt", "http"} and "max_age" not in consent:
+            return consent | {"max_age": "1h"}
+        return consent
+
+    @property
+    def drivers_broker(self) -> str | None:
+        return self.drivers or self.feed.mqtt
 
 
 class Audit(Section):
@@ -213,6 +254,8 @@ def _absolute(value: Any, directory: Path) -> Any:
         return directory / value
     if isinstance(value, Secret):
         return value.beside(directory)
+    if isinstance(value, tuple):
+        return tuple(_absolute(item, directory) for item in value)
     if isinstance(value, dict):
         return {key: _absolute(item, directory) for key, item in value.items()}
     if isinstance(value, Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,6 +13,7 @@ from gateway.errors import Problem
 from gateway.located import did_you_mean
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.remains import Remains
+from gateway.settings.secrets import Secret
 
 SPARE_ID = "unnamed"
 """Stands in for the gateway's own id where the file gives none that is usable."""
@@ -34,6 +36,7 @@ def gateway_problems(
         *_recipients(rest, settings, zones),
         *_radio(rest, settings, receivers),
         *_relay(rest, settings),
+        *_consent(rest, settings, directory),
     ]
 
 
@@ -50,13 +53,18 @@ def _brokers(
             if profile not in profiles:
                 text = _unknown("profile", profile, profiles)
                 yield rest.problem(("brokers", name, "subscribe", i), text)
-        password = broker.password
-        inline = password and not password.startswith(CREDENTIAL) and "/" not in password
-        if password and inline and not (directory / password).is_file():
-            text = "a password is never written here: credential:NAME or the path of a file that holds it"
-            problem = rest.problem(("brokers", name, "password"), text)
-            # The source line would carry the password into the terminal and the journal.
-            yield msgspec.structs.replace(problem, source="")
+        yield from _written_out(rest, broker.password, directory, ("brokers", name, "password"))
+
+
+def _written_out(
+    rest: Remains[GatewaySettings], secret: Secret | None, directory: Path, path: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Whether the secret itself seems to stand there."""
+    if secret is None or secret.startswith(CREDENTIAL) or "/" in secret or (directory / secret).is_file():
+        return
+    text = f"a {path[-1]} is never written here: credential:NAME or the path of a file that holds it"
+    # The source line would carry it into the terminal and the journal.
+    yield msgspec.structs.replace(rest.problem(path, text), source="")
 
 
 def _recipients(
@@ -85,6 +93,33 @@ def _relay(rest: Remains[GatewaySettings], settings: GatewaySettings) -> Iterato
         )
     if settings.consent is None and not settings.is_relay_only:
         yield rest.problem((), "missing key 'consent'")
+
+
+def _consent(rest: Remains[GatewaySettings], settings: GatewaySettings, directory: Path) -> Iterator[Problem]:
+    consent, brokers = settings.consent, rest.names("brokers")
+    if consent is None:
+        return
+    feed = consent.feed
+    for path, broker in ((("consent", "feed", "mqtt"), feed.mqtt), (("consent", "drivers"), consent.drivers)):
+        if broker is not None and broker not in brokers:
+            yield rest.problem(path, _unknown("broker", broker, brokers))
+    if feed.file is not None and consent.max_age is not None:
+        text = "a file is complete in itself and has no age; leave max_age out"
+        yield rest.problem(("consent", "max_age"), text, at_key=True)
+    if feed.file is not None and consent.signed_by is not None:
+        text = "records of a file are not signed; signed_by is for mqtt and http"
+        yield rest.problem(("consent", "signed_by"), text, at_key=True)
+    if feed.http is not None and consent.max_age is not None and feed.http.interval >= consent.max_age:
+        text = f"asking every {feed.http.interval:g} s cannot keep up with a max_age of {consent.max_age:g} s"
+        yield rest.problem(("consent", "feed", "http"), text, at_key=True)
+    if feed.http is not None and "@" in urlsplit(feed.http.url).netloc:
+        path, text = (
+            ("consent", "feed", "http", "url"),
+            "a user or password is never written here; use `token`",
+        )
+        yield msgspec.structs.replace(rest.problem(path, text), source="")
+    if feed.http is not None:
+        yield from _written_out(rest, feed.http.token, directory, ("consent", "feed", "http", "token"))
 
 
 def _radio(

@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from gateway.errors import GatewayError
-from gateway.links import Link
+from gateway.links import LOOPBACK, Link
 from gateway.model import Message, Sighting, Signal
-from gateway.mqtt import LOOPBACK, Connection, Endpoint, Incoming, NotConnectedError
+from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
 from gateway.settings import load_site
 
 T = TypeVar("T")

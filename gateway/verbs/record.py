@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from gateway import assembly
 from gateway.clock import PipelineClock
-from gateway.consent import Keys
+from gateway.consent import Keys, Register
 from gateway.consent.keys import KEY_BYTES
-from gateway.hearing import sources_of
+from gateway.hearing import consent_sources_of, sources_of
 from gateway.identity import Enrolment, Identification
 from gateway.lanes import Lanes
+from gateway.model import ConsentSignal
 from gateway.recorder import NamedDevices, Recorder
 
 BATCH = 1_000
@@ -41,10 +42,12 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock, lanes = PipelineClock(), Lanes(assembled.counts)
     sources = list(sources_of(assembled, lanes, clock, role="record", persistent=False))
+    if not survey:
+        sources += consent_sources_of(assembled, lanes, clock, role="record-consent")
     with Recorder(out, identification, max_bytes=limits.max_bytes) as recorder:
         async with asyncio.TaskGroup() as group:
             hearing = [group.create_task(source.run()) for source in sources]
-            writing = group.create_task(_write(lanes, recorder, stop))
+            writing = group.create_task(_write(lanes, recorder, assembled.register, stop))
             try:
                 async with asyncio.timeout(limits.max_s):
                     await stop.wait()
@@ -52,21 +55,23 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
                 pass
             for task in [*hearing, writing]:
                 task.cancel()
-        _drain(lanes, recorder)
+        _drain(lanes, recorder, assembled.register)
         return recorder.lines
 
 
-async def _write(lanes: Lanes, recorder: Recorder, stop: asyncio.Event) -> None:
+async def _write(lanes: Lanes, recorder: Recorder, register: Register, stop: asyncio.Event) -> None:
     while not recorder.is_full:
         await lanes.wait(None)
-        _drain(lanes, recorder)
+        _drain(lanes, recorder, register)
         await asyncio.sleep(0)
     stop.set()
 
 
-def _drain(lanes: Lanes, recorder: Recorder) -> None:
+def _drain(lanes: Lanes, recorder: Recorder, register: Register) -> None:
     while arrivals := lanes.drain(BATCH):
         for arrival in arrivals:
+            if isinstance(arrival.signal, ConsentSignal):
+                register.absorb(arrival.signal.records, complete=arrival.signal.complete)
             recorder.take(arrival.signal)
             if arrival.acknowledge is not None:
                 arrival.acknowledge()

@@ -1,0 +1,149 @@
+"""A consent feed over HTTP as a pure object (DESIGN §6.3): pages in, signals out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from gateway.consent.feed import ROOM, FeedSignal
+from gateway.consent.holding import MAX_BYTES, MAX_RECORDS
+from gateway.consent.payloads import open_record
+from gateway.consent.signature import Signers
+from gateway.counts import Counts
+from gateway.errors import GatewayError
+from gateway.model import ConsentSignal, FeedState
+
+MAX_PAGE_BYTES: Final = 16 << 20
+MAX_CURSOR_CHARS: Final = 1024
+CHUNK: Final = 50
+"""Records in one signal: the pipeline takes no break within one."""
+
+
+class PageError(GatewayError):
+    """A page that cannot be used, in words for an operator; nothing of it was believed."""
+
+
+class Page(Struct, frozen=True):
+    records: list[msgspec.Raw]
+    cursor: str
+    complete: bool
+    """Nothing more follows for now."""
+
+
+class PagedFeed:
+    """Nothing is raised on bad records: they are counted in room `consent_feed` as those over MQTT are.
+
+    Records act as they come. What was read from the beginning to a complete page is all there is: who is
+    enrolled and not in it is enrolled no longer.
+    """
+
+    def __init__(self, site: str, counts: Counts, signers: Signers | None = None) -> None:
+        self.address = f"consent/v1/{site}/"
+        self.cursor: str | None = None
+        """Where to go on; None: from the beginning."""
+        self._counts = counts
+        self._signers = signers
+        self._enrolled: dict[str, bool] = {}
+        """Every subject that was handed on; False: erased."""
+        self._fresh: dict[str, bool] | None = {}
+        """Those since the beginning; None: what comes now is only what has changed."""
+        self._payloads: list[bytes] = []
+        """Usable records since the beginning, should they have to be handed on as a whole."""
+        self._bytes = 0
+        self._is_full = False
+
+    def start(self, t_s: float) -> FeedState:
+        """Before anything came: nothing can be believed."""
+        return FeedState(t_s, None, "never_confirmed")
+
+    def start_again(self) -> None:
+        """The cursor is of no use any more: read from the beginning."""
+        self.cursor = None
+        self._fresh, self._payloads, self._bytes, self._is_full = {}, [], 0, False
+
+    def read(self, body: bytes) -> Page:
+        """PageError for anything but a page that leads on."""
+        try:
+            page = msgspec.json.decode(body, type=Page)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            self._count("page_broken")
+            raise PageError("what came is no page {records, cursor, complete}") from None
+        if len(page.cursor) > MAX_CURSOR_CHARS:
+            self._count("page_broken")
+            raise PageError(f"its cursor has more than {MAX_CURSOR_CHARS} characters")
+        if not page.complete and not page.records and page.cursor == self.cursor:
+            self._count("page_stuck")
+            raise PageError("its pages lead nowhere: nothing in it, not complete, and the same cursor")
+        return page
+
+    def records(self, page: Page) -> Iterator[tuple[Any, ...]]:
+        """What the page hands on, in the order in which it stands there; of broken records their denial.
+
+        PageError for a change that names nobody: whose it is can only be told by reading everything again.
+        """
+        chunk: list[Any] = []
+        for raw in page.records:
+            chunk += self._take(bytes(raw))
+            if len(chunk) >= CHUNK:
+                yield tuple(chunk)
+                chunk = []
+        if chunk:
+            yield tuple(chunk)
+
+    def finish(self, page: Page, asked_s: float, t_s: float) -> list[FeedSignal]:
+        """All records of the page are handed on; `asked_s`: when it was asked for."""
+        self.cursor = page.cursor
+        if not page.complete:
+            return []
+        told: list[FeedSignal] = []
+        if self._fresh is not None:
+            gone = {s for s, enrols in self._enrolled.items() if enrols} - self._fresh.keys()
+            if gone:
+                self._count("complete")
+                told.append(ConsentSignal(t_s, self._all_records(), complete=True))
+            self._enrolled, self._fresh, self._payloads = self._fresh, None, []
+        return [*told, self.confirm(asked_s, t_s)]
+
+    def confirm(self, asked_s: float, t_s: float) -> FeedState:
+        """The server says that there is nothing more than what is held."""
+        if self._is_full:
+            return FeedState(t_s, None, "unmatched")
+        self._count("matched")
+        return FeedState(t_s, min(asked_s, t_s))
+
+    def _take(self, payload: bytes) -> list[dict[str, Any]]:
+        opened = open_record(payload, self.address, None, self._signers)
+        if opened.fault:
+            self._count(opened.fault)
+            if not opened.subjects and self._fresh is None:
+                self.start_again()
+                raise PageError("a changed record cannot be read and names nobody: reading all of them again")
+            return [{"subject": subject} for subject in opened.subjects]
+        (subject,) = opened.subjects
+        if not self._has_room(subject, len(payload)):
+            self._is_full = True
+            self._count("too_many")
+            return []
+        self._count("record")
+        enrols = not opened.value.get("erased")
+        if self._fresh is not None:
+            self._fresh[subject] = enrols
+            self._payloads.append(payload)
+            self._bytes += len(payload)
+        self._enrolled[subject] = enrols
+        return [opened.value]
+
+    def _has_room(self, subject: str, size: int) -> bool:
+        if self._fresh is None:
+            return subject in self._enrolled or len(self._enrolled) < MAX_RECORDS
+        return len(self._payloads) < MAX_RECORDS and self._bytes + size <= MAX_BYTES
+
+    def _all_records(self) -> tuple[Any, ...]:
+        # Signatures were looked at when each of them came.
+        return tuple(open_record(payload, self.address, None, None).value for payload in self._payloads)
+
+    def _count(self, outcome: str) -> None:
+        self._counts.count(ROOM, outcome)
