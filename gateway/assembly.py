@@ -96,8 +96,9 @@ def assemble(configuration: Configuration, keys: Keys, *, hold: bool = False) ->
     wanted = {name for broker in settings.brokers.values() for name in broker.subscribe}
     keys_of_identities = identity_keys_of(settings)
     profiles = configuration.profiles.select(sorted(wanted), site.site)
-    register = Register(counts)
-    screen = ConsentScreen(policy_of(site, settings), register, keys, counts)
+    policy = policy_of(site, settings)
+    register = Register(counts, asks=policy.asks, subject_key=keys.subject_key)
+    screen = ConsentScreen(policy, register, keys, counts)
     tracking = tracker(site, profiles, register, counts, keys_of_identities, hold=hold)
     pipeline = Pipeline(tracking, register, screen)
     return Assembly(site, settings, profiles, counts, keys_of_identities, register, screen, pipeline)
@@ -181,6 +182,7 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
                     changes=frozenset(purpose.changes),
                     fields=frozenset(purpose.fields),
                     zones=None if purpose.zones == "all" else frozenset(purpose.zones),
+                    profiling=purpose.profiling,
                 )
                 for term, purpose in recipient.purposes.items()
             ),

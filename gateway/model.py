@@ -92,6 +92,21 @@ class DriverSignal(Struct, frozen=True, gc=False):
     """None: until the next word."""
 
 
+class ObjectionSignal(Struct, frozen=True, gc=False):
+    """Somebody at this machine withdraws all consents of a subject, or has it erased."""
+
+    t_s: float
+    subject: str
+    erase: bool
+
+
+class ClockTrust(Struct, frozen=True, gc=False):
+    """Whether the kernel still says that its clock is synchronised."""
+
+    t_s: float
+    trusted: bool
+
+
 class ClockStep(Struct, frozen=True, gc=False):
     """The wall clock was corrected by `step_s`; pipeline time itself never jumps back."""
 
@@ -107,7 +122,9 @@ class Label(Struct, frozen=True, gc=False):
     zone: str | None
 
 
-Signal = Sighting | Message | ReceiverState | ConsentSignal | FeedState | DriverSignal | ClockStep
+ConsentWord = ConsentSignal | FeedState | DriverSignal | ObjectionSignal | ClockTrust
+"""What changes who may know of whom; never dropped, and heeded as soon as it is there."""
+Signal = Sighting | Message | ReceiverState | ConsentWord | ClockStep
 
 
 # --- observations: what the core works on, subject and device already known ---

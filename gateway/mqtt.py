@@ -9,7 +9,9 @@ acknowledged to the broker when its consequences are committed, not when it arri
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
@@ -181,6 +183,17 @@ class Connection:
             self._unconfirmed.pop(sent.mid, None)
         if code.is_failure:
             raise RefusedError(f"{self._endpoint.name}: {code}")
+
+    def drop(self) -> None:
+        """Breaks the connection at once; what the kernel has not sent yet is thrown away with it."""
+        client = self._client
+        if client is None or (sock := client._client._sock) is None:
+            return
+        plain: Any = sock  # paho's type also stands for a WebSocket, which is not used
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if not client._disconnected.done():
+            client._disconnected.set_exception(aiomqtt.MqttError("broken on purpose, for a withdrawal"))
+        client._client._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)  # closes the socket
 
     async def _stay_connected(self) -> None:
         """Returns never; raises MqttError when the connection ends."""

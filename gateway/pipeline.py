@@ -6,20 +6,24 @@ events wherever the input is split, because before each signal everything due ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import Struct, field
 
 from gateway.consent import ConsentScreen, Register, Release
+from gateway.consent.bars import KEPT_S, Bar, Withdrawal
+from gateway.consent.drivers import VEHICLE
+from gateway.consent.waiting import WaitingRoom
 from gateway.core import Core
 from gateway.counts import Counts
 from gateway.identity import Identification
 from gateway.model import (
-    ClockStep,
+    ClockTrust,
     ConsentSignal,
     DriverSignal,
     FeedState,
     Message,
+    ObjectionSignal,
     OpenStay,
     Presence,
     ReceiverState,
@@ -50,7 +54,7 @@ class Tracker:
                         presences += self._core.observe_one(observation)
             case ReceiverState():
                 presences += self._core.receiver_alive(signal.receiver, signal.alive, signal.t_s)
-            case ClockStep() | ConsentSignal() | FeedState() | DriverSignal():
+            case _:
                 self._counts.count("pipeline", "control")
         return presences
 
@@ -73,6 +77,10 @@ class Tracker:
         self._identification.forget(subject)
         self._core.forget(subject)
 
+    def leave(self, subject: str, device: str, t_s: float) -> list[Presence]:
+        """The device stands for somebody else from now on."""
+        return self._core.leave(subject, device, t_s)
+
     def resume(self, stays: Iterable[OpenStay], t_s: float) -> list[Presence]:
         return self._core.resume(stays, t_s)
 
@@ -83,7 +91,7 @@ class Outcome(Struct):
     releases: list[Release] = field(default_factory=list)
     stays: list[OpenStay | StayClosed] = field(default_factory=list)
     """Rows to write and to delete, in order."""
-    withdrawn: list[str] = field(default_factory=list)
+    withdrawn: list[Withdrawal] = field(default_factory=list)
     """Subjects that may have nothing queued any more."""
 
     def __bool__(self) -> bool:
@@ -105,8 +113,11 @@ class Pipeline:
         self.watch = watch
         self._register = register
         self._screen = screen
+        self._waiting = WaitingRoom(screen.counts)
         self._written: set[tuple[str, str]] = set()
         """Stays that have a row in the outbox."""
+        self._to_resume: dict[str, list[OpenStay]] = {}
+        """Open at the last stop, of subjects that the feed has not yet named."""
         self._now_s = float("-inf")
 
     def feed(self, signals: Sequence[Signal]) -> Outcome:
@@ -114,8 +125,7 @@ class Pipeline:
         for signal in signals:
             self._now_s = max(self._now_s, signal.t_s)
             self._screen_all(self._tracker.take(signal), outcome)
-            if isinstance(signal, ConsentSignal):
-                self._consent(signal, outcome)
+            self._heed(signal, outcome)
         return outcome
 
     def advance(self, t_s: float) -> Outcome:
@@ -123,6 +133,7 @@ class Pipeline:
         outcome = Outcome()
         self._now_s = max(self._now_s, t_s)
         self._screen_all(self._tracker.advance(t_s), outcome)
+        self._waiting.expire(self._now_s)
         return outcome
 
     def counted(self) -> Counts:
@@ -134,42 +145,114 @@ class Pipeline:
 
     def next_deadline(self) -> float | None:
         """When `advance` has something to do, Unix seconds; None: not before the next signal."""
-        return self._tracker.next_deadline()
+        deadlines_s = (self._tracker.next_deadline(), self._waiting.next_deadline())
+        return min((d for d in deadlines_s if d is not None), default=None)
 
     def resume(self, stays: Sequence[OpenStay], t_s: float) -> Outcome:
-        """Take up what was open at the last stop; a stay that nobody may know of any more ends silently."""
+        """Take up what was open at the last stop; a stay that nobody may know of any more ends silently.
+
+        Of a subject that the feed has not named yet it is taken up when it does; what is left when the
+        feed is confirmed ends.
+        """
         outcome = Outcome()
-        kept = []
         for stay in stays:
             self._written.add((stay.subject, stay.zone))
-            if self._register.admits(stay.subject, t_s):
-                kept.append(stay)
-            else:
-                self._close(stay.subject, stay.zone, outcome)
-        self._screen_all(self._tracker.resume(kept, t_s), outcome)
+            self._to_resume.setdefault(stay.subject, []).append(stay)
+        self._now_s = max(self._now_s, t_s)
+        self._resume(list(self._to_resume), outcome)
+        self._give_up(outcome)
         return outcome
 
-    def _consent(self, signal: ConsentSignal, outcome: Outcome) -> None:
-        touched = self._register.absorb(signal.records, complete=signal.complete)
+    def deny(self, listed: Collection[str], t_s: float) -> Outcome:
+        """Subjects and identities that no consent can release, from now on."""
+        outcome = Outcome()
+        self._now_s = max(self._now_s, t_s)
+        self._withdraw(self._register.deny(listed), outcome)
+        return outcome
+
+    # --- who may know ---
+
+    def _heed(self, signal: Signal, outcome: Outcome) -> None:
+        match signal:
+            case ConsentSignal():
+                touched = self._register.absorb(signal.records, complete=signal.complete, t_s=self._now_s)
+                self._withdraw(touched, outcome)
+                self._resume(touched & self._to_resume.keys(), outcome)
+            case ObjectionSignal():
+                self._object(signal, outcome)
+            case DriverSignal():
+                for subject in self._register.drives(signal):
+                    left = self._tracker.leave(subject, VEHICLE + signal.vehicle, self._now_s)
+                    self._screen_all(left, outcome)
+            case FeedState():
+                self._register.confirm(signal)
+            case ClockTrust():
+                self._register.trust_clock(signal.trusted)
+            case _:
+                return
+        self._screen.heard(signal)
+        self._waiting.expire(self._now_s)
+        if self._register.doubt(self._now_s) is None:
+            for presence in self._waiting.leave():
+                self._release(presence, self._now_s, outcome)
+        self._give_up(outcome)
+
+    def _object(self, signal: ObjectionSignal, outcome: Outcome) -> None:
+        record = self._register.record_of(signal.subject)
+        version = record.version if record else self._register.bar_of(signal.subject).version
+        key = self._screen.subject_key(signal.subject)
+        erased_version = max(version, 1) if signal.erase else 0
+        self._register.bar(key, Bar(erased_version, version, signal.t_s, signal.t_s + KEPT_S))
+        self._withdraw({signal.subject}, outcome)
+
+    def _withdraw(self, touched: Collection[str], outcome: Outcome) -> None:
+        """Of those who permit nothing any more nothing stays: not in the core, not waiting, not in a row."""
         self._screen.know(touched)
         for subject in sorted(touched):
-            if not self._register.admits(subject, self._now_s):
-                self._tracker.forget(subject)
-                outcome.withdrawn.append(subject)
-                for key in sorted(k for k in self._written if k[0] == subject):
-                    self._close(*key, outcome)
+            if self._register.admits(subject, self._now_s):
+                continue
+            self._tracker.forget(subject)
+            self._waiting.forget(subject)
+            bar = self._register.bar_of(subject)
+            outcome.withdrawn.append(Withdrawal(subject, self._screen.subject_key(subject), bar))
+            self._to_resume.pop(subject, None)
+            for key in sorted(k for k in self._written if k[0] == subject):
+                self._close(*key, outcome)
+            if self._register.record_of(subject) is None:
+                self._screen.forget(subject)
+
+    def _resume(self, subjects: Iterable[str], outcome: Outcome) -> None:
+        for subject in sorted(subjects):
+            if self._register.admits(subject, self._now_s):
+                stays = self._to_resume.pop(subject)
+                self._screen_all(self._tracker.resume(stays, self._now_s), outcome)
+
+    def _give_up(self, outcome: Outcome) -> None:
+        """The feed is confirmed: who is not in it by now is not coming."""
+        if self._to_resume and self._register.doubt(self._now_s) is None:
+            for subject, stays in sorted(self._to_resume.items()):
+                for stay in stays:
+                    self._close(subject, stay.zone, outcome)
+            self._to_resume.clear()
 
     def _screen_all(self, presences: list[Presence], outcome: Outcome) -> None:
         for presence in presences:
             if self.watch is not None:
                 self.watch(presence)
-            outcome.releases += self._screen.releases(presence)
-            stay = presence.stay
-            if stay is None:
-                self._close(presence.subject, presence.zone, outcome)
-            elif self._screen.concerns_anybody(stay.subject, stay.zone, presence.emitted_s):
-                self._written.add((stay.subject, stay.zone))
-                outcome.stays.append(stay)
+            doubt = self._register.doubt(presence.emitted_s)
+            if doubt is None:
+                self._release(presence, presence.emitted_s, outcome)
+            else:
+                self._waiting.put(presence, doubt, presence.emitted_s)
+
+    def _release(self, presence: Presence, now_s: float, outcome: Outcome) -> None:
+        outcome.releases += self._screen.releases(presence, now_s)
+        stay = presence.stay
+        if stay is None:
+            self._close(presence.subject, presence.zone, outcome)
+        elif self._screen.concerns_anybody(stay.subject, stay.zone, now_s):
+            self._written.add((stay.subject, stay.zone))
+            outcome.stays.append(stay)
 
     def _close(self, subject: str, zone: str, outcome: Outcome) -> None:
         if (subject, zone) in self._written:

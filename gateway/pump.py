@@ -68,7 +68,7 @@ class Pump:
             self._owed.append((self._submitted, acknowledges))
             self._pay()
         if outcome.withdrawn:
-            await self._outbox.purge({self._screen.subject_key(s): s for s in outcome.withdrawn})
+            await self._outbox.purge(outcome.withdrawn)
 
     def _thank(self) -> None:
         self._committed += 1

@@ -21,7 +21,7 @@ class NamedDevices:
     def __init__(self, identities: Collection[str]) -> None:
         self._identities = frozenset(identity.lower() for identity in identities)
 
-    def subject_of(self, identity: str) -> str | None:
+    def subject_of(self, identity: str, t_s: float) -> str | None:  # noqa: ARG002 - named is named
         return identity if identity in self._identities else None
 
     def admits(self, subject: str, t_s: float) -> bool:  # noqa: ARG002 - named is admitted

@@ -17,11 +17,13 @@ from msgspec import Struct
 from gateway.errors import RecordingError
 from gateway.model import (
     ClockStep,
+    ClockTrust,
     ConsentSignal,
     DriverSignal,
     FeedState,
     Label,
     Message,
+    ObjectionSignal,
     ReceiverState,
     Sighting,
     Signal,
@@ -70,6 +72,15 @@ class _Feed(Struct):
     doubt: Literal["", "unmatched", "never_confirmed"] = ""
 
 
+class _Objection(Struct):
+    subject: str
+    erase: bool
+
+
+class _ClockTrust(Struct):
+    trusted: bool
+
+
 class _Line(Struct):
     t: float
     ble: _Ble | None = None
@@ -79,6 +90,8 @@ class _Line(Struct):
     consent: dict[str, Any] | None = None
     driver: _Driver | None = None
     feed: _Feed | None = None
+    objection: _Objection | None = None
+    clock_trust: _ClockTrust | None = None
     clock: _Clock | None = None
 
 
@@ -146,17 +159,27 @@ def _entry(line: bytes) -> Signal | Label:
         return Message(entry.t, entry.mqtt.topic, _payload(entry.mqtt), entry.mqtt.retain)
     if entry.receiver is not None:
         return ReceiverState(entry.t, entry.receiver.id, entry.receiver.alive)
-    if entry.consent is not None:
-        return ConsentSignal(entry.t, (entry.consent,))
-    if entry.clock is not None:
-        return ClockStep(entry.t, entry.clock.step_s)
     if entry.label is not None:
         return Label(entry.t, entry.label.device, entry.label.zone)
-    if entry.driver is not None:
-        return DriverSignal(entry.t, entry.driver.vehicle.lower(), entry.driver.subject, entry.driver.until)
+    return _control(entry)
+
+
+def _control(entry: _Line) -> Signal:
+    if entry.consent is not None:
+        return ConsentSignal(entry.t, (entry.consent,))
     if entry.feed is not None:
         return FeedState(entry.t, entry.feed.confirmed, entry.feed.doubt)
-    raise ValueError("none of ble, mqtt, receiver, label, consent, driver, feed, clock")
+    if entry.driver is not None:
+        return DriverSignal(entry.t, entry.driver.vehicle.lower(), entry.driver.subject, entry.driver.until)
+    if entry.objection is not None:
+        return ObjectionSignal(entry.t, entry.objection.subject, entry.objection.erase)
+    if entry.clock_trust is not None:
+        return ClockTrust(entry.t, entry.clock_trust.trusted)
+    if entry.clock is not None:
+        return ClockStep(entry.t, entry.clock.step_s)
+    raise ValueError(
+        "none of ble, mqtt, receiver, label, consent, feed, driver, objection, clock_trust, clock"
+    )
 
 
 def _payload(message: _Mqtt) -> bytes:
@@ -191,6 +214,10 @@ def _body(signal: Signal) -> dict[str, Any]:
             return {"driver": drives}
         case FeedState():
             return {"feed": {"confirmed": signal.confirmed_s, "doubt": signal.doubt}}
+        case ObjectionSignal():
+            return {"objection": {"subject": signal.subject, "erase": signal.erase}}
+        case ClockTrust():
+            return {"clock_trust": {"trusted": signal.trusted}}
         case ClockStep():
             return {"clock": {"step_s": signal.step_s}}
 

@@ -124,7 +124,7 @@ def test_halves_of_nowhere_and_swapped_halves() -> None:
 
 
 class Nobody:
-    def subject_of(self, identity: str) -> str | None:  # noqa: ARG002
+    def subject_of(self, identity: str, t_s: float) -> str | None:  # noqa: ARG002
         return None
 
     def admits(self, subject: str, t_s: float) -> bool:  # noqa: ARG002

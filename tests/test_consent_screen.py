@@ -184,7 +184,7 @@ def test_at_send_time_it_is_asked_again(then: list[Any], now_s: float, expected:
 def test_denials_are_counted_by_reason_and_name_nobody() -> None:
     counts = Counts()
     screen(record("card-1234", entry(status="ConsentRefused")), counts=counts).releases(presence())
-    assert counts.by_room()["consent"] == {"denied_no_purpose": 1, "denied_not_given": 1}
+    assert counts.by_room()["consent"] == {"denied_no_purpose": 1, "denied_refused": 1}
 
 
 def test_a_release_is_made_in_the_consent_room_only() -> None:

@@ -32,11 +32,15 @@ class FakeSink:
         self.connection = 1
         self.cut_after: int | None = None
         self.refuses = False
+        self.dropped = 0
         self.sent: list[int] = []
         self.payloads: list[dict[str, Any]] = []
 
     async def ready(self) -> int:
         return self.connection
+
+    def drop(self) -> None:
+        self.dropped += 1
 
     async def send(self, delivery: Delivery) -> None:
         await asyncio.sleep(0)

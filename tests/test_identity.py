@@ -200,7 +200,7 @@ class Some:
     def __init__(self, *identities: str, without: str = "") -> None:
         self._identities, self._without = identities, without
 
-    def subject_of(self, identity: str) -> str | None:
+    def subject_of(self, identity: str, t_s: float) -> str | None:  # noqa: ARG002
         return identity if identity in self._identities else None
 
     def admits(self, subject: str, t_s: float) -> bool:  # noqa: ARG002

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from releases import ANNA, BEN, events, queued, release, stay, stored
 
+from gateway.consent.bars import OPEN, Withdrawal
 from gateway.counts import Counts
 from gateway.model import StayClosed
 from gateway.outbox import Outbox, Row, Transaction
@@ -105,7 +106,7 @@ async def test_a_large_batch_does_not_wait_and_a_small_one_does(tmp_path: Path, 
         await outbox.backlog()
         assert outbox.uncommitted == 1
         async with asyncio.timeout(5):  # a withdrawal does not wait either
-            await outbox.purge({BEN: "card-ben"})
+            await outbox.purge([Withdrawal("card-ben", BEN, OPEN)])
         assert outbox.uncommitted == 0
 
 
@@ -225,7 +226,7 @@ async def test_a_tombstone_belongs_to_nobody_stays_until_acknowledged_and_counts
     assert (tombstone.sequence, tombstone.kind, tombstone.change) == (3, "removed", "removed")
     assert (tombstone.subject_key, tombstone.zone, tombstone.purpose) == (b"", "", "")
     await outbox.remove("platform", [3], "capped")
-    await outbox.purge({b"": ""})
+    await outbox.purge([Withdrawal("", b"", OPEN)])
     await stored(outbox, events("c"))
     assert [sequence for sequence, _ in await queued(outbox)] == [3, 4]
     assert await outbox.acknowledge("platform", outbox.generation, [(3, 3)]) == 1
@@ -246,7 +247,7 @@ async def test_a_withdrawal_takes_all_of_one_subject_and_nothing_else(outbox: Ou
     ben = Transaction([release("b1", subject_key=BEN)], [stay("card-ben")])
     await stored(outbox, anna, ben)
     outbox.submit(Transaction([release("a2", body=secret)], [stay("card-anna-4711", "checkout")]))
-    await outbox.purge({ANNA: "card-anna-4711"})
+    await outbox.purge([Withdrawal("card-anna-4711", ANNA, OPEN)])
     assert [row.id for row in await outbox.pending("platform", 0, 10) if row.kind == "event"] == ["b1"]
     assert await tombstones(outbox) == [(4, {"ranges": [[1, 1], [3, 3]], "reason": "withdrawn"})]
     assert await tombstones(outbox, "insurer") == [(2, {"ranges": [[1, 1]], "reason": "withdrawn"})]

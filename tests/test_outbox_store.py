@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from releases import events, queued, release, stay, stored
 
+from gateway.consent.bars import OPEN, Withdrawal
 from gateway.counts import Counts
 from gateway.errors import StoreError
 from gateway.outbox import Outbox, Transaction
@@ -93,7 +94,7 @@ def _execute(path: Path, sql: str) -> None:
     ("spoil", "says"),
     [
         (_garbage, "is damaged"),
-        (_newer, "made by a newer gateway (schema 99, this one knows 1)"),
+        (_newer, "made by a newer gateway (schema 99, this one knows 2)"),
         (_foreign, "is a database, but no outbox"),
         (Path.mkdir, "cannot be opened"),
     ],
@@ -160,7 +161,7 @@ async def test_an_exit_that_cannot_store_says_what_is_lost(path: Path) -> None:
             await stored(outbox, events("a"))
             disk.enter_context(full_disk(path))
             outbox.submit(events("b"))
-            withdrawal = asyncio.create_task(outbox.purge({b"key": "anna"}))
+            withdrawal = asyncio.create_task(outbox.purge([Withdrawal("anna", b"key", OPEN)]))
     with pytest.raises(StoreError, match="closed before this was stored"):
         await withdrawal
     async with at(path) as outbox:

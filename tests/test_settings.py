@@ -167,6 +167,7 @@ def test_gateway_defaults(tmp_path: Path) -> None:
     assert own.recipients["p"].purposes["dpv:X"].zones == "all"
     assert own.consent is not None
     assert own.consent.feed.file == Path("/etc/consent.yaml")
+    assert (own.audit.window, own.audit.max_mb, own.audit.keep) == (900, 16, 90 * 86400)
 
 
 def test_where_a_secret_lies() -> None:

@@ -6,6 +6,7 @@ from gateway.consent.records import ConsentEntry, SubjectRecord, load_consent_fi
 from gateway.consent.register import Register
 from gateway.consent.release import Release
 from gateway.consent.screen import ConsentScreen, Stored
+from gateway.consent.tally import Tally
 
 __all__ = [
     "ConsentEntry",
@@ -18,6 +19,7 @@ __all__ = [
     "Release",
     "Stored",
     "SubjectRecord",
+    "Tally",
     "load_consent_file",
     "load_keys",
 ]

@@ -30,9 +30,9 @@ class Keys:
         """KeyUnusableError when `secret` is shorter than 32 bytes."""
         if len(secret) < KEY_BYTES:
             raise KeyUnusableError(f"the gateway's key has {len(secret)} bytes, {KEY_BYTES} are needed")
-        self._event_id, self._pseudonym, self._subject, self._consent = (
+        self._event_id, self._pseudonym, self._subject, self._consent, self._audit = (
             hmac.digest(secret, label, "sha256")
-            for label in (b"event-id", b"pseudonym", b"subject", b"consent-id")
+            for label in (b"event-id", b"pseudonym", b"subject", b"consent-id", b"audit")
         )
 
     def event_id(self, *parts: str | int) -> str:
@@ -52,6 +52,10 @@ class Keys:
     def subject_key(self, subject: str) -> bytes:
         """16 bytes by which rows of this subject are found without naming it."""
         return hmac.new(self._subject, subject.encode(), hashlib.sha256).digest()[:16]
+
+    def audit_mac(self, line: bytes) -> str:
+        """The seal of a line of the audit log, 64 hex digits."""
+        return hmac.digest(self._audit, line, "sha256").hex()
 
     @staticmethod
     def _short(key: bytes, *parts: str | int) -> str:

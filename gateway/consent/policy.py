@@ -28,6 +28,8 @@ class Purpose(Struct, frozen=True):
     fields: frozenset[str]
     zones: frozenset[str] | None = None
     """None: all zones."""
+    profiling: bool = False
+    """Only for subjects of whom the record says that they are adults."""
 
 
 class Recipient(Struct, frozen=True):
@@ -46,11 +48,16 @@ class Policy(Struct, frozen=True):
     """Zone id → (kind, name), for the `zone` field."""
 
     @property
+    def asks(self) -> dict[tuple[str, str], bool]:
+        """(purpose, recipient) → whether only adults may be profiled for it."""
+        return {(p.term, r.name): p.profiling for r in self.recipients for p in r.purposes}
+
+    @property
     def version(self) -> str:
         """12 hex digits that change whenever a recipient, purpose or field does."""
         plain: Any = [
             [r.name, [[p.term, p.legal_basis, sorted(p.changes), sorted(p.fields),
-                       None if p.zones is None else sorted(p.zones)] for p in r.purposes]]
+                       None if p.zones is None else sorted(p.zones), p.profiling] for p in r.purposes]]
             for r in self.recipients
         ]  # fmt: skip
         return hashlib.sha256(msgspec.json.encode([plain, self.epoch_s])).hexdigest()[:12]

@@ -1,27 +1,40 @@
-"""One subject's enrolment and consents as the feed or the local file says them (DESIGN §6.3).
+"""One subject's enrolment and consents as a feed or the local file says them (DESIGN §6.3).
 
 Terms: ISO/IEC TS 27560:2023 (consent record: id, status, event time, notice) and the W3C Data Privacy
-Vocabulary (`dpv:` purposes, status names such as ConsentGiven).
+Vocabulary 2 (`dpv:` purposes; its consent statuses, such as ConsentGiven).
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.located import load
 from gateway.validated import validate
 
 RELEASING = frozenset({"ConsentGiven", "RenewedConsentGiven"})
-"""The only DPV consent statuses that let anything leave."""
+"""The only consent statuses that let anything leave."""
 
 MAX_IDENTITIES = 100
 MAX_CONSENTS = 100
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _moment(text: Any) -> Any:
+    """A number would pass for seconds since 1970, and make a consent older than it is."""
+    if not isinstance(text, datetime) and not (isinstance(text, str) and _RFC_3339.fullmatch(text)):
+        raise ValueError("expected a time with its zone, such as 2025-12-01T09:30:00Z")
+    return text
+
+
 Reference = Annotated[str, Field(min_length=1, max_length=128)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Version = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
 
 
 class _Strict(BaseModel):
@@ -32,15 +45,15 @@ class ConsentEntry(_Strict):
     """One consent of one subject. Anything in doubt denies; an entry never widens another."""
 
     record_id: Reference
-    version: int = Field(ge=1)
+    version: Version
     status: Reference
     """A DPV consent status; all but `ConsentGiven` and `RenewedConsentGiven` deny."""
     purposes: tuple[Reference, ...] = Field(min_length=1, max_length=100)
     recipients: tuple[Reference, ...] = Field(min_length=1, max_length=100)
     zones: Literal["all"] | tuple[Reference, ...]
-    event_time: AwareDatetime
+    event_time: Moment
     """When the subject decided; valid from then on."""
-    valid_until: AwareDatetime | None = None
+    valid_until: Moment | None = None
     notice: Reference | None = None
     """Which notice the subject was shown."""
 
@@ -57,18 +70,21 @@ class SubjectRecord(_Strict):
     """All that is known of one subject; `version` rises with each change."""
 
     subject: Reference
-    version: int = Field(ge=1)
+    version: Version
     identities: tuple[Reference, ...] = Field(default=(), max_length=MAX_IDENTITIES)
     consents: tuple[ConsentEntry, ...] = Field(default=(), max_length=MAX_CONSENTS)
-    erased: bool = False
-    event_time: AwareDatetime | None = None
+    age: Literal["adult", "minor", "unknown"] | None = None
+    """None: the record does not say; a purpose marked `profiling` then denies."""
+    erased: Annotated[bool, Field(strict=True)] = False
+    event_time: Moment | None = None
+    """Of an erasure: consents given before it are dead, in whatever record."""
 
 
 def parse_record(raw: Any) -> SubjectRecord | None:
     """The record, or None where it is malformed (which denies)."""
     try:
         return SubjectRecord.model_validate(raw)
-    except ValidationError:
+    except (ValidationError, RecursionError):
         return None
 
 

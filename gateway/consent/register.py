@@ -1,33 +1,43 @@
 """Enrolment and consents held in memory: who an identity belongs to, and what that subject permits.
 
-Merge rules (DESIGN §6.3), so that any order and any repetition of a feed ends in the same state: of a
-subject the highest record version; of a consent the highest version ever seen, also in records that were
-overtaken since; among the consents that concern a question the newest event time. Two different things
-that claim the same rank are a tie, and a tie denies.
+Deny by default: every answer but a `Permit` is a reason, and whatever is in doubt is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
-from gateway.consent.records import RELEASING, ConsentEntry, SubjectRecord, parse_record
+from gateway.consent.bars import Bar
+from gateway.consent.drivers import Ownership
+from gateway.consent.holdings import Held, Holdings
+from gateway.consent.records import RELEASING, ConsentEntry, SubjectRecord
 from gateway.counts import Counts
+from gateway.model import DriverSignal, FeedState
 
 Denial = Literal[
-    "not_enrolled",
-    "erased",
-    "tie",
-    "no_consent",
-    "superseded",
-    "not_given",
-    "not_yet_valid",
-    "expired",
-    "zone",
-]
+    "not_enrolled", "erased", "deny_listed", "malformed", "tie", "no_purpose", "age", "no_consent",
+    "superseded", "withdrawn", "revoked", "refused", "invalidated", "requested", "unknown_status",
+    "not_yet_valid", "expired", "zone", "stale", "unmatched", "never_confirmed", "clock",
+]  # fmt: skip
+"""Why not. The last four concern everybody and may pass: `Register.doubt`."""
+
+STATUSES: Mapping[str, Denial] = {
+    "ConsentWithdrawn": "withdrawn",
+    "ConsentRevoked": "revoked",
+    "ConsentRefused": "refused",
+    "ConsentExpired": "expired",
+    "ConsentInvalidated": "invalidated",
+    "ConsentRequested": "requested",
+    "ConsentRequestDeferred": "requested",
+    "ConsentUnknown": "unknown_status",
+}
+"""Consent statuses of DPV 2 that deny; another word than these and the releasing two: `unknown_status`."""
+
+Asks = Mapping[tuple[str, str], bool]
+"""(purpose, recipient) of the settings → whether only adults may be profiled for it."""
 
 
 class Permit(Struct, frozen=True):
@@ -37,143 +47,238 @@ class Permit(Struct, frozen=True):
     until_s: float
 
 
-class _Held(Struct):
-    record: SubjectRecord
-    tied: bool = False
+_Answer = tuple[float, float, frozenset[str] | None, Permit | Denial]
+"""(from, until, zones or all, permit) of one subject for one (purpose, recipient); a denial has no time."""
+_NEVER = float("-inf")
 
 
 class Register:
     """Answers two questions: whose identity is this, and may this leave for that recipient and purpose?"""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        *,
+        asks: Asks | None = None,
+        subject_key: Callable[[str], bytes] = str.encode,
+        max_age_s: float | None = None,
+    ) -> None:
+        """`asks` None: any purpose of any recipient may be asked. `subject_key`: by which a
+        subject is known without its name. `max_age_s` None: the records need no confirmation (a local file).
+        """
         self._counts = counts
-        self._held: dict[str, _Held] = {}
-        self._seen: dict[str, dict[str, tuple[int, str, bool]]] = {}
-        """subject → record id → (highest version seen, its content, tied)."""
-        self._owners: dict[str, set[str]] = {}
+        self._asks = asks
+        self._holdings = Holdings(counts, subject_key)
+        self._ownership = Ownership(counts)
+        self._answers: dict[tuple[str, str], dict[str, _Answer]] = {}
+        """(purpose, recipient) → subject → what was worked out since its records last changed."""
+        self._spans_s: dict[str, tuple[tuple[float, float], ...]] = {}
+        """Subject → (from, until) in which something could be released, likewise."""
+        self._denied: frozenset[str] = frozenset()
+        self._max_age_s = max_age_s
+        self._is_clock_trusted = True
+        self._good_until_s = float("inf") if max_age_s is None else float("-inf")
+        self._open_until_s = self._good_until_s
+        """As `_good_until_s`, and never where the clock is not trusted."""
+        self._doubt: Denial = "never_confirmed"
 
-    def absorb(self, raw_records: Sequence[Any], *, complete: bool = False) -> set[str]:
-        """Take records in; returns the subjects whose consents may have changed.
+    # --- what comes in ---
 
-        A malformed record is counted and, where it names a subject, denies that subject until a good and
-        later record comes.
+    def absorb(self, raw_records: Sequence[Any], *, complete: bool = False, t_s: float = 0.0) -> set[str]:
+        """Take records in, heard at `t_s`; returns the subjects whose consents may have changed.
+
+        `complete`: these are all there are. A malformed record is counted and, where it names a subject,
+        denies that subject until a higher version comes.
         """
         touched: set[str] = set()
-        for raw in raw_records:
-            record = parse_record(raw)
-            if record is None:
-                self._counts.count("consent", "malformed")
-                touched |= self._doubt(raw)
-            elif self._take(record):
-                touched.add(record.subject)
         if complete:
-            gone = self._held.keys() - {r.get("subject") for r in raw_records if isinstance(r, dict)}
-            for subject in gone:
-                self._own(self._held.pop(subject).record, remove=True)
-            touched |= gone
+            self._holdings.undoubt()
+            self._forget_answers()
+        for raw in raw_records:
+            subject, before = self._holdings.take(raw, t_s)
+            if subject is not None:
+                touched.add(subject)
+                self._own(subject, before)
+        if complete:
+            named = [raw.get("subject") for raw in raw_records if isinstance(raw, dict)]
+            for subject in set(self._holdings.subjects()).difference(n for n in named if isinstance(n, str)):
+                self._own(subject, self._holdings.drop(subject))
+                touched.add(subject)
         return touched
 
-    def subject_of(self, identity: str) -> str | None:
-        """The one subject enrolled with this identity; None for an unknown one, or where two claim it."""
-        owners = self._owners.get(identity)
-        if owners is None:
-            return None
-        if len(owners) > 1:
-            self._counts.count("identity", "ambiguous")
-            return None
-        return next(iter(owners))
+    def bar(self, key: bytes, bar: Bar) -> str | None:
+        """An erasure or withdrawal of this machine; returns the subject's name where it is held."""
+        subject, before = self._holdings.bar(key, bar)
+        if subject is not None:
+            self._own(subject, before)
+        return subject
+
+    def deny(self, listed: Collection[str]) -> set[str]:
+        """Subjects and identities that no consent can release; returns the subjects concerned."""
+        before, self._denied = self._denied, frozenset(listed)
+        self._ownership.deny(listed)
+        self._forget_answers()
+        return {s for s in before ^ self._denied if self._holdings.get(s) is not None}
+
+    def drives(self, signal: DriverSignal) -> set[str]:
+        """Who drives a shared car; returns the subjects that the car stood for and does not any more."""
+        return self._ownership.drives(signal)
+
+    def confirm(self, state: FeedState) -> None:
+        """How far the feed is believed. A confirmation from the future counts from its reception."""
+        if self._max_age_s is None:
+            return
+        if state.confirmed_s is None:
+            self._good_until_s, self._doubt = float("-inf"), state.doubt or "never_confirmed"
+        else:
+            self._good_until_s = min(state.confirmed_s, state.t_s) + self._max_age_s
+            self._doubt = "stale"
+        self.trust_clock(self._is_clock_trusted)
+
+    def trust_clock(self, trusted: bool) -> None:
+        self._is_clock_trusted = trusted
+        self._open_until_s = self._good_until_s if trusted else float("-inf")
+
+    # --- what is asked ---
+
+    def doubt(self, now_s: float) -> Denial | None:
+        """Why nothing may leave now, whoever is concerned; None: each subject's consents decide."""
+        if not self._is_clock_trusted:
+            return "clock"
+        return None if now_s < self._good_until_s else self._doubt
+
+    def subject_of(self, identity: str, t_s: float) -> str | None:
+        """The one subject that this (lower case) identity stands for; None for nobody, or in doubt."""
+        return self._ownership.subject_of(identity, t_s)
 
     def admits(self, subject: str, t_s: float) -> bool:
         """Whether any consent of the subject could release anything at `t_s`."""
-        held = self._held.get(subject)
-        if held is None or held.tied or held.record.erased:
-            return False
-        return any(self._weigh(subject, entry, t_s) is None for entry in held.record.consents)
+        spans_s = self._spans_s.get(subject)
+        if spans_s is None:
+            held = self._holdings.get(subject)
+            if held is None:
+                return False
+            spans_s = self._spans_s[subject] = self._spans_of(held)
+        return any(from_s <= t_s < until_s for from_s, until_s in spans_s)
 
     def decide(
-        self, subject: str, purpose: str, recipient: str, zone: str, moments_s: tuple[float, ...]
+        self, subject: str, purpose: str, recipient: str, zone: str, *, t_s: float, now_s: float
     ) -> Permit | Denial:
-        """May it leave? Asked for each of `moments_s` (the event, and now): the permit, or why not."""
-        held = self._held.get(subject)
+        """May what happened at `t_s` leave now? The permit, or why not."""
+        try:
+            from_s, until_s, zones, permit = self._answers[purpose, recipient][subject]
+        except KeyError:
+            return self._decide_anew(subject, purpose, recipient, zone, t_s, now_s)
+        if (
+            from_s <= t_s < until_s
+            and from_s <= now_s < until_s
+            and (zones is None or zone in zones)
+            and now_s < self._open_until_s
+        ):
+            return permit
+        if until_s == _NEVER:
+            return permit
+        if not (t_s < until_s and now_s < until_s):
+            return "expired"
+        if not (from_s <= t_s and from_s <= now_s):
+            return "not_yet_valid"
+        return "zone" if zones is not None and zone not in zones else self.doubt(now_s) or "stale"
+
+    def record_of(self, subject: str) -> SubjectRecord | None:
+        """What is held of a subject."""
+        held = self._holdings.get(subject)
+        return held.record if held else None
+
+    def bar_of(self, subject: str) -> Bar:
+        return self._holdings.bar_of(subject)
+
+    # --- worked out once ---
+
+    def _own(self, subject: str, before: SubjectRecord | None) -> None:
+        """After a change: what the subject's identities were, and are."""
+        self._forget_answers(subject)
+        held = self._holdings.get(subject)
+        if before is not None:
+            self._ownership.remove(subject, before.identities)
+        if held is not None and not held.is_tied:
+            self._ownership.add(subject, held.record.identities)
+
+    def _forget_answers(self, subject: str | None = None) -> None:
+        """None: of all."""
+        if subject is None:
+            self._answers.clear()
+            self._spans_s.clear()
+            return
+        self._spans_s.pop(subject, None)
+        for grants in self._answers.values():
+            grants.pop(subject, None)
+
+    def _decide_anew(  # noqa: PLR0917 - the question, passed on
+        self, subject: str, purpose: str, recipient: str, zone: str, t_s: float, now_s: float
+    ) -> Permit | Denial:
+        held = self._holdings.get(subject)
         if held is None:
-            return "not_enrolled"
-        if held.record.erased:
-            return "erased"
-        if held.tied:
+            return "erased" if self._holdings.bar_of(subject).erased_version else "not_enrolled"
+        if self._asks is not None and (purpose, recipient) not in self._asks:
+            return "no_purpose"
+        answer = _answer(self._weigh(held, purpose, recipient))
+        self._answers.setdefault((purpose, recipient), {})[subject] = answer
+        return self.decide(subject, purpose, recipient, zone, t_s=t_s, now_s=now_s)
+
+    def _spans_of(self, held: Held) -> tuple[tuple[float, float], ...]:
+        pairs: Iterable[tuple[str, str]] = self._asks or ()
+        if self._asks is None:
+            pairs = [
+                (p, r) for entry in held.record.consents for p in entry.purposes for r in entry.recipients
+            ]
+        weighed = [self._weigh(held, purpose, recipient) for purpose, recipient in pairs]
+        return tuple(sorted({(e.from_s, e.until_s) for e in weighed if isinstance(e, ConsentEntry)}))
+
+    def _weigh(self, held: Held, purpose: str, recipient: str) -> ConsentEntry | Denial:
+        """The consent that decides, where it permits for a time; else why not."""
+        record = held.record
+        if record.subject in self._denied:
+            return "deny_listed"
+        if held.is_doubted:
+            return "malformed"
+        if held.is_tied:
             return "tie"
-        concerning = [c for c in held.record.consents if purpose in c.purposes and recipient in c.recipients]
+        if record.age in ("minor", "unknown") and is_personalising(purpose):
+            return "age"
+        if self._asks is not None and self._asks[purpose, recipient] and record.age != "adult":
+            return "age"
+        concerning = [c for c in record.consents if purpose in c.purposes and recipient in c.recipients]
         if not concerning:
             return "no_consent"
         newest_s = max(c.from_s for c in concerning)
-        deciding = [c for c in concerning if c.from_s == newest_s]
-        if len(deciding) > 1 and any(c != deciding[0] for c in deciding):
+        entry, *others = [c for c in concerning if c.from_s == newest_s]
+        if any(other != entry for other in others):
             return "tie"
-        entry = deciding[0]
-        for t_s in moments_s:
-            denial = self._weigh(subject, entry, t_s)
-            if denial is not None:
-                return denial
-        if entry.zones != "all" and zone not in entry.zones:
-            return "zone"
-        return Permit(entry.record_id, entry.until_s)
+        return self._denial(held, entry) or entry
 
-    def _weigh(self, subject: str, entry: ConsentEntry, t_s: float) -> Denial | None:
-        version, _, tied = self._seen[subject][entry.record_id]
-        if entry.version < version:
-            return "superseded"
-        if tied:
-            return "tie"
+    @staticmethod
+    def _denial(held: Held, entry: ConsentEntry) -> Denial | None:
+        rank, record_version = held.versions.verdict(entry.record_id, entry.version), held.record.version
+        if rank != "current":
+            return rank
         if entry.status not in RELEASING:
-            return "not_given"
-        if t_s < entry.from_s:
-            return "not_yet_valid"
-        return "expired" if t_s >= entry.until_s else None
+            return STATUSES.get(entry.status, "unknown_status")
+        bar = held.bar
+        is_barred = record_version <= bar.version or entry.from_s <= bar.event_time_s
+        return "withdrawn" if is_barred else None
 
-    def _take(self, record: SubjectRecord) -> bool:
-        """Whether anything is different now."""
-        learned = self._learn(record)
-        held = self._held.get(record.subject)
-        if held is not None and record.version <= held.record.version:
-            if record.version == held.record.version and record != held.record and not held.tied:
-                held.tied = True
-                self._counts.count("consent", "tie")
-                return True
-            return learned
-        if held is not None:
-            self._own(held.record, remove=True)
-        self._held[record.subject] = _Held(record)
-        self._own(record)
-        return True
 
-    def _learn(self, record: SubjectRecord) -> bool:
-        """Remember the highest version of each consent, so that an older one cannot come back."""
-        seen = self._seen.setdefault(record.subject, {})
-        learned = False
-        for entry in record.consents:
-            content = msgspec.json.encode(entry.model_dump(mode="json"), order="sorted").decode()
-            known = seen.get(entry.record_id)
-            if known is None or entry.version > known[0]:
-                seen[entry.record_id] = (entry.version, content, False)
-                learned = True
-            elif entry.version == known[0] and content != known[1] and not known[2]:
-                seen[entry.record_id] = (entry.version, known[1], True)
-                learned = True
-        return learned
+def _answer(weighed: ConsentEntry | Denial) -> _Answer:
+    if not isinstance(weighed, ConsentEntry):
+        return _NEVER, _NEVER, None, weighed
+    zones = None if weighed.zones == "all" else frozenset(weighed.zones)
+    return weighed.from_s, weighed.until_s, zones, Permit(weighed.record_id, weighed.until_s)
 
-    def _own(self, record: SubjectRecord, *, remove: bool = False) -> None:
-        for identity in () if record.erased else record.identities:
-            name = identity.lower()
-            if not remove:
-                self._owners.setdefault(name, set()).add(record.subject)
-            elif owners := self._owners.get(name):
-                owners.discard(record.subject)
-                if not owners:
-                    del self._owners[name]
 
-    def _doubt(self, raw: Any) -> set[str]:
-        subject = raw.get("subject") if isinstance(raw, dict) else None
-        held = self._held.get(subject) if isinstance(subject, str) else None
-        if held is None:
-            return set()
-        held.tied = True
-        return {held.record.subject}
+def is_personalising(purpose: str) -> bool:
+    """Whether it is of DPV 2's Personalisation or Marketing branch, for which no child is profiled."""
+    name = purpose.partition(":")[2]
+    return any(word in name for word in _PERSONALISING)
+
+
+_PERSONALISING = ("Personalis", "Targeted", "Marketing", "Advertising", "Recommendations", "Profiling")

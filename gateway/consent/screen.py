@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -13,7 +15,7 @@ from gateway.consent.policy import PLATFORM, Policy, Purpose, Recipient
 from gateway.consent.register import Permit, Register
 from gateway.consent.release import _SEAL, Release
 from gateway.counts import Counts
-from gateway.model import Presence
+from gateway.model import ClockTrust, ConsentSignal, FeedState, ObjectionSignal, Presence, Signal
 
 Removal = Literal["withdrawn", "expired"]
 
@@ -51,17 +53,23 @@ class ConsentScreen:
         self._policy = policy
         self._register = register
         self._keys = keys
-        self._counts = counts
+        self.counts = counts
         self._version = policy.version
         self._source = f"/sites/{policy.site}/gateways/{policy.gateway}"
         self._subjects: dict[bytes, str] = {}
-        """Subject key → subject, of those whose events were released or resumed since the start."""
+        """Subject key → subject, of those that are held."""
+        self._unheard: Counter[bytes] = Counter()
+        """Subjects (by key; empty: all) of whom a word waits to be taken in: nothing of them is sent."""
 
-    def releases(self, presence: Presence) -> list[Release]:
-        """One for each recipient that may have it: by the first permitted purpose, with its fields only."""
+    def releases(self, presence: Presence, now_s: float | None = None) -> list[Release]:
+        """One for each recipient that may have it now: by the first permitted purpose, with its fields only.
+
+        `now_s` None: when it was decided.
+        """
         made = []
+        now_s = presence.emitted_s if now_s is None else now_s
         for recipient in self._policy.recipients:
-            release = self._first_permitted(presence, recipient)
+            release = self._first_permitted(presence, recipient, now_s)
             if release is not None:
                 made.append(release)
         return made
@@ -69,66 +77,108 @@ class ConsentScreen:
     def concerns_anybody(self, subject: str, zone: str, t_s: float) -> bool:
         """Whether any change of this stay could be released: then it may be kept across a restart."""
         return any(
-            isinstance(self._register.decide(subject, purpose.term, recipient.name, zone, (t_s,)), Permit)
+            isinstance(
+                self._register.decide(subject, purpose.term, recipient.name, zone, t_s=t_s, now_s=t_s), Permit
+            )
             for recipient in self._policy.recipients
             for purpose in recipient.purposes
             if purpose.zones is None or zone in purpose.zones
         )
 
-    def know(self, subjects: set[str]) -> None:
+    def know(self, subjects: Iterable[str]) -> None:
         """Let stored releases of these subjects be recognised; others are denied as not enrolled."""
         for subject in subjects:
             self._subjects[self._keys.subject_key(subject)] = subject
 
+    def forget(self, subject: str) -> None:
+        self._subjects.pop(self._keys.subject_key(subject), None)
+
     def subject_key(self, subject: str) -> bytes:
         return self._keys.subject_key(subject)
 
-    def again(self, stored: Stored, now_s: float) -> Release | Removal:
-        """The same release, if everything still permits it now; else why it must be removed."""
+    def heed(self, word: Signal) -> None:
+        """A word has arrived and waits its turn; until `heard` nothing that it may forbid is sent."""
+        self._unheard.update(self._concerned(word))
+
+    def heard(self, word: Signal) -> None:
+        """The word was taken in."""
+        self._unheard.subtract(key for key in self._concerned(word) if key in self._unheard)
+        self._unheard = +self._unheard
+
+    def again(self, stored: Stored, now_s: float) -> Release | Removal | None:
+        """The same release, if all still permits it now; why it must go; None: not yet known."""
+        if self._register.doubt(now_s) or self._unheard.keys() & {b"", stored.subject_key}:
+            return None
+        purpose = self._purpose_of(stored)
         subject = self._subjects.get(stored.subject_key)
-        if subject is None:
-            self._deny("not_enrolled")
+        if subject is None or purpose is None:
+            self._deny("not_enrolled" if subject is None else "no_purpose")
             return "withdrawn"
-        if not any(r.name == stored.recipient for r in self._policy.recipients):
-            self._deny("no_recipient")
-            return "withdrawn"
-        moments_s = (stored.t_s, now_s)
-        verdict = self._register.decide(subject, stored.purpose, stored.recipient, stored.zone, moments_s)
+        verdict = self._register.decide(
+            subject, stored.purpose, stored.recipient, stored.zone, t_s=stored.t_s, now_s=now_s
+        )
         if not isinstance(verdict, Permit):
             self._deny(verdict)
             return "expired" if verdict == "expired" else "withdrawn"
         return Release(
             _SEAL, recipient=stored.recipient, id=stored.id, subject_key=stored.subject_key,
             purpose=stored.purpose, zone=stored.zone, change=stored.change, t_s=stored.t_s,
-            expires_s=stored.expires_s, body=stored.body,
+            expires_s=stored.expires_s, body=self._as_listed_now(stored.body, purpose),
         )  # fmt: skip
 
-    def _first_permitted(self, presence: Presence, recipient: Recipient) -> Release | None:
+    def _purpose_of(self, stored: Stored) -> Purpose | None:
+        """The purpose of the settings that a stored release was made for, where it still asks for such."""
+        for recipient in self._policy.recipients:
+            for purpose in recipient.purposes if recipient.name == stored.recipient else ():
+                asks = purpose.zones is None or stored.zone in purpose.zones
+                if purpose.term == stored.purpose and asks and stored.change in purpose.changes:
+                    return purpose
+        return None
+
+    def _as_listed_now(self, body: bytes, purpose: Purpose) -> bytes:
+        """Without fields that the settings list no more, if they changed since it was stored."""
+        if f'"policyversion":"{self._version}"'.encode() in body:
+            return body
+        event = msgspec.json.decode(body)
+        event["data"] = {k: v for k, v in event.get("data", {}).items() if k in purpose.fields}
+        return msgspec.json.encode(event)
+
+    def _concerned(self, word: Signal) -> set[bytes]:
+        """Keys of the subjects that a word may forbid something of; the empty one stands for all."""
+        match word:
+            case ConsentSignal(complete=False):
+                names = (raw.get("subject") for raw in word.records if isinstance(raw, dict))
+                return {self._keys.subject_key(name) for name in names if isinstance(name, str)}
+            case ObjectionSignal():
+                return {self._keys.subject_key(word.subject)}
+            case ConsentSignal() | FeedState(confirmed_s=None) | ClockTrust(trusted=False):
+                return {b""}
+        return set()
+
+    def _first_permitted(self, presence: Presence, recipient: Recipient, now_s: float) -> Release | None:
         denial = "no_purpose"
         for purpose in recipient.purposes:
             if presence.change not in purpose.changes:
                 continue
             if purpose.zones is not None and presence.zone not in purpose.zones:
                 continue
-            moments_s = (presence.t_s, presence.emitted_s)
             verdict = self._register.decide(
-                presence.subject, purpose.term, recipient.name, presence.zone, moments_s
+                presence.subject, purpose.term, recipient.name, presence.zone, t_s=presence.t_s, now_s=now_s
             )
             if isinstance(verdict, Permit):
-                self._counts.count("consent", "released")
+                self.counts.count("consent", "released")
                 return self._make(presence, recipient, purpose, verdict)
             denial = verdict
         self._deny(denial)
         return None
 
     def _deny(self, reason: str) -> None:
-        self._counts.count("consent", f"denied_{reason}")
+        self.counts.count("consent", f"denied_{reason}")
 
     def _make(self, presence: Presence, recipient: Recipient, purpose: Purpose, permit: Permit) -> Release:
         is_platform = recipient.name == PLATFORM
         step_s = 0 if is_platform else PARTNER_ROUNDING_S
         subject_key = self._keys.subject_key(presence.subject)
-        self._subjects[subject_key] = presence.subject
         event_id = self._keys.event_id(
             self._policy.site, self._policy.gateway, recipient.name, presence.subject, presence.zone,
             presence.change, _ms(presence.threshold_s or 0.0), _ms(presence.t_s),

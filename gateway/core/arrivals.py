@@ -361,6 +361,20 @@ class Arrivals:
             undecided.quiet_until_s[waits] = quiet_until_s
             self.schedule(track)
 
+    def leave(self, subject: str, device: str, now_s: float) -> None:
+        """The device stands for somebody else from now on: what it holds of the subject ends."""
+        track = self.vehicles.rows.get((subject, device))
+        if track is None:
+            return
+        told = Told(now_s, now_s, {"reason": "driver"})
+        for _, pair in self.vehicles.visits(track):
+            state = self._pairs.state[pair] & STATE
+            if state == ENTERING:
+                self._tell(track, pair, GONE_OUT, LOST_TRUST, told)
+            elif state == INSIDE:
+                self._tell(track, pair, LOST, LOST_TRUST, told)
+        self._end(track)
+
     def forget(self, subject: str) -> None:
         for track in [row for key, row in self.vehicles.rows.items() if key[0] == subject]:
             self._end(track)

@@ -113,6 +113,12 @@ class Core:
         self._arrivals.forget(subject)
         self._stays.forget(subject)
 
+    def leave(self, subject: str, device: str, t_s: float) -> list[Presence]:
+        """The vehicle has another driver now: its stays of the subject end as `left`, reason `driver`."""
+        self._reach(t_s)
+        self._arrivals.leave(subject, device, self._now_s)
+        return self._stays.drain()
+
     def resume(self, stays: Iterable[OpenStay], t_s: float) -> list[Presence]:
         """Take up what was open at the last stop (DESIGN §3.1); for a core that has observed nothing yet.
 

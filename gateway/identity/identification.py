@@ -27,14 +27,14 @@ Item = Sighting | Fix | Part
 class Enrolment(Protocol):
     """Who is tracked. The consent register is one; surveys take every device for its own subject."""
 
-    def subject_of(self, identity: str) -> str | None: ...
+    def subject_of(self, identity: str, t_s: float) -> str | None: ...
     def admits(self, subject: str, t_s: float) -> bool: ...
 
 
 class EveryDevice:
     """`--all-devices`: each device is a subject named by its identity. Never used with a sink."""
 
-    def subject_of(self, identity: str) -> str | None:
+    def subject_of(self, identity: str, t_s: float) -> str | None:  # noqa: ARG002 - always the same
         return identity
 
     def admits(self, subject: str, t_s: float) -> bool:  # noqa: ARG002 - everybody, always
@@ -158,15 +158,16 @@ class Identification:
 
         The link is the fixed end: the receiver, or the placed beacon that an enrolled phone reports.
         """
-        identities = self._recognition.identities(sighting, heard)
+        identities, t_s = self._recognition.identities(sighting, heard), sighting.t_s
         if not identities:
             return []
         if sighting.receiver not in self._receivers:
             device = sighting.receiver
             links = [self._beacons[identity] for identity in identities if identity in self._beacons]
-            return [(device, link, self._enrolment.subject_of(device)) for link in links]
+            return [(device, link, self._enrolment.subject_of(device, t_s)) for link in links]
         claims = [
-            (identity, sighting.receiver, self._enrolment.subject_of(identity)) for identity in identities
+            (identity, sighting.receiver, self._enrolment.subject_of(identity, t_s))
+            for identity in identities
         ]
         broadcast = [
             (identity, subject is not None or identity in self._beacons)
@@ -179,7 +180,7 @@ class Identification:
         return claims
 
     def _admitted(self, device: str, t_s: float) -> str | None:
-        subject = self._enrolment.subject_of(device)
+        subject = self._enrolment.subject_of(device, t_s)
         if subject is None:
             self._counts.count("identity", "unknown")
             return None

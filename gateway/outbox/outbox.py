@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import msgspec
 
+from gateway.consent.bars import Bar, Withdrawal
 from gateway.counts import Counts
 from gateway.errors import StoreError
 from gateway.links import Link, full_jitter
@@ -172,19 +173,38 @@ class Outbox:
         removed = await self._written(partial(self._store.remove, recipient, list(sequences), reason))
         self._counts.count("outbox", "removed", removed)
 
-    async def purge(self, subjects: Mapping[bytes, str], reason: Reason = "withdrawn") -> None:
-        """Removes what these subjects (by their key) have here, submitted or queued, with a tombstone per
-        recipient, and their open stays. Commits at once and empties the write-ahead log, so that nothing
-        stays readable in the files.
+    async def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason = "withdrawn") -> None:
+        """Removes what these subjects have here, submitted or queued, with a tombstone per recipient, and
+        their open stays; their bars stay, and a sweep is asked for, all in one transaction. Commits at once
+        and empties the write-ahead log, so that nothing stays readable in the files.
         """
-        written = self._written(partial(self._store.purge, dict(subjects), reason), at_once=True)
+        written = self._written(partial(self._store.purge, list(withdrawals), reason), at_once=True)
         self._counts.count("outbox", "removed", await written)
+
+    async def vacuum(self, pages: int) -> int:
+        """Gives up to `pages` free pages back to the file system; how many are left."""
+        return await self._read(self._store.vacuum, pages)
+
+    async def sweep_due(self) -> int:
+        """The number under which a sweep was asked for and is not done; 0: none."""
+        return await self._read(self._store.sweep_due)
+
+    async def swept(self, asked: int) -> None:
+        await self._written(partial(self._store.swept, asked), at_once=True)
 
     # --- state ---
 
     async def open_stays(self) -> list[OpenStay]:
         """As committed, by subject and zone."""
         return await self._read(self._store.open_stays)
+
+    async def bars(self) -> list[tuple[bytes, Bar]]:
+        """What outlived erased subjects, by subject key."""
+        return await self._read(self._store.bars)
+
+    async def queued_of(self, key: bytes) -> list[Row]:
+        """Everything committed and queued of one subject, at all recipients."""
+        return await self._read(self._store.queued_of, key)
 
     async def backlog(self) -> dict[str, int]:
         """Rows queued per recipient, also of one that the settings no longer name."""

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.consent.bars import OPEN, Bar, Withdrawal
 from gateway.consent.release import Release
 from gateway.errors import StoreError
 from gateway.model import OpenStay, StayClosed
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 BEGIN;
 CREATE TABLE store (generation TEXT NOT NULL);
@@ -44,9 +45,16 @@ END;
 CREATE TABLE open_stay (
     subject TEXT NOT NULL, zone TEXT NOT NULL, stay BLOB NOT NULL, PRIMARY KEY (subject, zone)
 ) WITHOUT ROWID;
-PRAGMA user_version = 1;
+CREATE TABLE bar (
+    subject_key BLOB PRIMARY KEY, erased_version INTEGER NOT NULL, version INTEGER NOT NULL,
+    event_time_s REAL, until_s REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sweep (asked INTEGER NOT NULL, done INTEGER NOT NULL);
+INSERT INTO sweep VALUES (0, 0);
+PRAGMA user_version = 2;
 COMMIT;
 """
+_FROM_1 = "BEGIN; CREATE TABLE bar" + _SCHEMA.split("CREATE TABLE bar")[1]
 _QUEUE = """
 INSERT INTO queued VALUES (
     :recipient,
@@ -133,7 +141,9 @@ class Store:
 
     def _prepare(self) -> None:
         """Settings, then the schema in a new file. Small pages: a lone event costs whole pages to write."""
-        self._db.executescript("PRAGMA page_size = 1024; PRAGMA locking_mode = EXCLUSIVE;")
+        self._db.executescript(
+            "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking_mode = EXCLUSIVE;"
+        )
         if self._one("PRAGMA journal_mode = WAL") != "wal":
             raise StoreError(f"{self._path}: its file system cannot hold a write-ahead log; use a local disk")
         self._db.executescript(
@@ -141,6 +151,8 @@ class Store:
             "PRAGMA journal_size_limit = 4194304;"
         )
         version = self._one("PRAGMA user_version")
+        if version == 1:
+            self._db.executescript(f"PRAGMA auto_vacuum = INCREMENTAL; VACUUM; {_FROM_1}")
         if version > SCHEMA_VERSION:
             raise StoreError(
                 f"{self._path}: made by a newer gateway (schema {version}, this one knows {SCHEMA_VERSION}); "
@@ -241,16 +253,40 @@ class Store:
         )
         self._db.execute(_QUEUE, msgspec.structs.asdict(tombstone))
 
-    def purge(self, subjects: Mapping[bytes, str], reason: Reason) -> int:
-        """Removes every queued event of the subjects (by key) at every recipient, and their open stays."""
+    def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason) -> int:
+        """Removes every queued event of the subjects at every recipient, and their open stays; keeps their
+        bars; asks for a sweep.
+        """
         self._erased = True
+        subjects = {w.key for w in withdrawals}
         find = "SELECT recipient, sequence, subject_key FROM queued WHERE kind = 'event' ORDER BY 1, 2"
         found = [(name, sequence) for name, sequence, key in self._db.execute(find) if key in subjects]
-        self._db.executemany("DELETE FROM open_stay WHERE subject = ?", [(s,) for s in subjects.values()])
+        self._db.executemany("DELETE FROM open_stay WHERE subject = ?", [(w.subject,) for w in withdrawals])
+        self._db.executemany(
+            "INSERT OR REPLACE INTO bar VALUES (?, ?, ?, ?, ?)",
+            [(w.key, *_bar_row(w.bar)) for w in withdrawals if w.bar != OPEN],
+        )
+        self._db.execute("DELETE FROM bar WHERE until_s <= ?", (self._stored_s,))
+        self._db.execute("UPDATE sweep SET asked = asked + 1")
         by_recipient = groupby(found, key=itemgetter(0))
         return sum(
             self.remove(name, [sequence for _, sequence in rows], reason) for name, rows in by_recipient
         )
+
+    def swept(self, asked: int) -> int:
+        """The sweep that was asked for under this number is done."""
+        self._db.execute("UPDATE sweep SET done = max(done, ?)", (asked,))
+        return 0
+
+    # --- between transactions ---
+
+    def vacuum(self, pages: int) -> int:
+        """Gives up to `pages` free pages back to the file system; how many are left."""
+        self._db.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+        self._erased = True
+        self._empty_log()
+        left: int = self._one("PRAGMA freelist_count")
+        return left
 
     # --- reads ---
 
@@ -267,11 +303,35 @@ class Store:
         counted = self._db.execute(_BACKLOG).fetchall()
         return {name: n for name, n in counted if n or name in self._recipients}
 
+    def bars(self) -> list[tuple[bytes, Bar]]:
+        """By subject key."""
+        rows = self._db.execute("SELECT * FROM bar ORDER BY subject_key")
+        return [
+            (key, Bar(erased, version, float("-inf") if event_s is None else event_s, until_s))
+            for key, erased, version, event_s, until_s in rows
+        ]
+
+    def sweep_due(self) -> int:
+        """The number under which a sweep was asked for and is not done; 0: none."""
+        asked, done = self._db.execute("SELECT asked, done FROM sweep").fetchone()
+        return asked if asked > done else 0
+
+    def queued_of(self, key: bytes) -> list[Row]:
+        """Everything queued of one subject, at all recipients."""
+        select = "SELECT * FROM queued WHERE subject_key = ? ORDER BY recipient, sequence"
+        return [Row(*values) for values in self._db.execute(select, (key,))]
+
     def last_sequence(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT name, last_sequence FROM recipient").fetchall())
 
     def _one(self, sql: str) -> Any:
         return self._db.execute(sql).fetchone()[0]
+
+
+def _bar_row(bar: Bar) -> tuple[int, int, float | None, float]:
+    """SQLite knows no -inf and keeps NULL instead."""
+    event_s = None if bar.event_time_s == float("-inf") else bar.event_time_s
+    return bar.erased_version, bar.version, event_s, bar.until_s
 
 
 def _as_ranges(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:

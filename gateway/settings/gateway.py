@@ -60,6 +60,12 @@ def _https(url: str) -> str:
     return url
 
 
+def _a_minute_to_a_day(window_s: float) -> float:
+    if not 60 <= window_s <= 86_400:
+        raise ValueError("expected a window of 1min to 1d")
+    return window_s
+
+
 def _adapter(text: str) -> str:
     if text == "auto" or re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", text):
         return text if text == "auto" else text.upper()
@@ -146,6 +152,8 @@ class Purpose(Section):
         Annotated[Literal["all"], Tag("all")] | Annotated[tuple[str, ...], Tag("some")],
         Discriminator(_zone_form),
     ] = "all"
+    profiling: bool = False
+    """Only for subjects whose record says `age: adult`."""
 
 
 class Recipient(Section):
@@ -203,6 +211,16 @@ class Consent(Section):
         return self.drivers or self.feed.mqtt
 
 
+class Audit(Section):
+    window: Annotated[Duration, AfterValidator(_a_minute_to_a_day)] = Field(
+        default="15min", validate_default=True
+    )
+    """Decisions are counted over so many seconds."""
+    max_mb: Annotated[Whole, Field(ge=1, le=4096)] = 16
+    keep: Duration = Field(default="90d", validate_default=True)
+    """Seconds after which a line is removed."""
+
+
 class GatewaySettings(Section):
     gateway: Gateway
     brokers: dict[Name, Broker] = Field(default_factory=dict)
@@ -213,6 +231,7 @@ class GatewaySettings(Section):
     """File of the keys behind `irk:` and `eid:` identities; None: these identify nobody here."""
     recipients: dict[Name, Recipient] = Field(default_factory=dict)
     consent: Consent | None = None
+    audit: Audit = Audit()
 
     @property
     def is_relay_only(self) -> bool:

@@ -38,3 +38,6 @@ class Sink(Protocol):
 
     async def send(self, delivery: Delivery) -> None:
         """Returns when the transport has confirmed. NotConnectedError or RefusedError when it did not."""
+
+    def drop(self) -> None:
+        """Breaks the connection, and with it whatever is still under way."""

@@ -8,14 +8,18 @@ it does not acknowledge is sent again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from typing import Literal, NoReturn
 
 import msgspec
 from msgspec import Struct
 
 from gateway.consent import ConsentScreen, Release
+from gateway.consent.screen import Removal
 from gateway.counts import Counts
 from gateway.links import Link, full_jitter
 from gateway.mqtt import NotConnectedError, RefusedError
@@ -30,6 +34,9 @@ RESEND_S = 60.0
 """Silence of the application after which everything unacknowledged is sent again."""
 LIVE_S = 60.0
 """An event that waited longer than this is history."""
+STALLED_S = 0.5
+"""How long a withdrawal waits for the confirmation of what is under way."""
+REMOVALS: tuple[Removal, ...] = ("withdrawn", "expired")
 LOOK_AGAIN_S = 1.0
 """How soon a new connection or a due resend is noticed."""
 
@@ -64,6 +71,8 @@ class Courier:
         self._connection = 0
         self._cursor = 0
         self._outstanding = 0
+        self._under_way: Counter[bytes] = Counter()
+        """Sent and not confirmed, by subject key."""
         self._progress_s = time.monotonic()
 
     async def run(self) -> NoReturn:
@@ -100,35 +109,42 @@ class Courier:
             self._outstanding = max(0, self._outstanding - deleted)
             self._progress_s = time.monotonic()
 
+    async def withdraw(self, keys: Collection[bytes]) -> None:
+        """What is under way of these subjects must not leave a stalled connection later: it is broken."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STALLED_S):
+                while self._under_way.keys() & keys:  # noqa: ASYNC110 - confirmations come one by one
+                    await asyncio.sleep(STALLED_S / 10)
+                return
+        self._sink.drop()
+
     async def _carry(self, rows: Sequence[Row]) -> None:
-        deliveries = []
-        removed: dict[Literal["withdrawn", "expired"], list[int]] = {"withdrawn": [], "expired": []}
-        for row in rows:
-            content = self._content(row)
-            if isinstance(content, str):
-                removed[content].append(row.sequence)
-            else:
-                deliveries.append(self._delivery(row, content))
-        for reason, sequences in removed.items():
+        known = list(takewhile(lambda row: self._content(row) is not None, rows))
+        if not known:  # a word about it is on its way
+            await asyncio.sleep(LOOK_AGAIN_S / 10)
+            return
+        fates = await asyncio.gather(*(self._send(row) for row in known))
+        for reason in REMOVALS:
+            sequences = [row.sequence for row, fate in zip(known, fates, strict=True) if fate == reason]
             if sequences:
                 await self._outbox.remove(self._recipient, sequences, reason)
-        confirmed = await asyncio.gather(*(self._send(d) for d in deliveries))
-        if self._mode == "puback":
-            ranges = [(d.sequence, d.sequence) for d, ok in zip(deliveries, confirmed, strict=True) if ok]
-            if ranges:
-                await self._outbox.acknowledge(self._recipient, self._outbox.generation, ranges)
-        else:
-            self._outstanding += sum(confirmed)
-        self._counts.count("sent", self._recipient, sum(confirmed))
-        if all(confirmed):
-            self._cursor = rows[-1].sequence
-            self._pauses = full_jitter()
-            self.link.up()
-        else:
+        confirmed = [row.sequence for row, fate in zip(known, fates, strict=True) if fate == "confirmed"]
+        if self._mode == "platform":
+            self._outstanding += len(confirmed)
+        elif confirmed:
+            ranges = [(sequence, sequence) for sequence in confirmed]
+            await self._outbox.acknowledge(self._recipient, self._outbox.generation, ranges)
+        self._counts.count("sent", self._recipient, len(confirmed))
+        if "failed" in fates:
             self._start_over()
             await asyncio.sleep(next(self._pauses))
+        else:
+            self._cursor = known[-1].sequence
+            self._pauses = full_jitter()
+            self.link.up()
 
-    def _content(self, row: Row) -> Release | Tombstone | Literal["withdrawn", "expired"]:
+    def _content(self, row: Row) -> Release | Tombstone | Removal | None:
+        """What may be sent of it now, why it goes, or None: not yet known."""
         if row.kind == "removed":
             return Tombstone(row.id, row.stored_s, row.body)
         return self._screen.again(row, self._clock())
@@ -146,16 +162,26 @@ class Courier:
             expires_in_s=expires_in_s,
         )
 
-    async def _send(self, delivery: Delivery) -> bool:
+    async def _send(self, row: Row) -> Literal["confirmed", "failed"] | Removal:
+        """Asks again whether it may leave; nothing is awaited between the answer and the socket."""
+        content = self._content(row)
+        if content is None:
+            return "failed"
+        if isinstance(content, str):
+            return content
+        self._under_way[row.subject_key] += 1
         try:
-            await self._sink.send(delivery)
+            await self._sink.send(self._delivery(row, content))
         except NotConnectedError:
-            return False
+            return "failed"
         except RefusedError as error:
             self._counts.count("refused", self._recipient)
             self.link.down(f"{error}; is this client allowed to publish there?")
-            return False
-        return True
+            return "failed"
+        finally:
+            self._under_way[row.subject_key] -= 1
+            self._under_way = +self._under_way
+        return "confirmed"
 
     async def _news(self) -> int:
         """The highest sequence there is, at once where it is above the cursor."""

@@ -100,3 +100,6 @@ class MqttSink:
             content_type=cloudevents.CONTENT_TYPE,
             expiry_s=None if expiry_s is None else min(expiry_s, MAX_MESSAGE_EXPIRY_S),
         )
+
+    def drop(self) -> None:
+        self._uplink.connection.drop()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -74,7 +75,7 @@ class Known:
     def _name(self, identity: str) -> str:
         if identity in self._beacons:
             return f"beacon {self._beacons[identity]}"
-        return "enrolled" if self._register.subject_of(identity) is not None else ""
+        return "enrolled" if self._register.subject_of(identity, time.time()) is not None else ""
 
 
 def _claiming(counts: Counts, outcome: str) -> tuple[str, ...]:

@@ -1,0 +1,169 @@
+"""The records held, merged so that any order and any repetition of a feed ends in the same state.
+
+Of a subject the highest record version; of a consent the highest version that any record of it has shown;
+two different things of one rank are a tie, which denies. A malformed record denies its subject unless a
+higher version is held. A bar (an erasure, a withdrawal on this machine) outlives the records under it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from gateway.consent.bars import KEPT_S, OPEN, Bar
+from gateway.consent.records import SubjectRecord, parse_record
+from gateway.consent.versions import Versions
+from gateway.counts import Counts
+
+MAX_DOUBTED = 100_000
+"""Subjects whose malformed records are remembered; those beyond are counted and denied while unknown."""
+
+
+class Held(Struct):
+    record: SubjectRecord
+    content: bytes
+    versions: Versions
+    bar: Bar
+    is_tied: bool = False
+    is_doubted: bool = False
+    """A malformed record of this version or a higher one was seen."""
+
+
+class Holdings:
+    """Counted in room `consent`: malformed, tie, barred, doubt_overflow."""
+
+    def __init__(self, counts: Counts, subject_key: Callable[[str], bytes]) -> None:
+        self._counts = counts
+        self._key = subject_key
+        self._held: dict[str, Held] = {}
+        self._versions: dict[str, Versions] = {}
+        self._doubts: dict[str, float] = {}
+        """Subject → highest version of a malformed record."""
+        self._bars: dict[bytes, Bar] = {}
+
+    def get(self, subject: str) -> Held | None:
+        return self._held.get(subject)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def subjects(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def bar_of(self, subject: str) -> Bar:
+        return self._bars.get(self._key(subject), OPEN)
+
+    def bar(self, key: bytes, bar: Bar) -> tuple[str | None, SubjectRecord | None]:
+        """Bars the subject with this key; its name, where it is known, and its record from before."""
+        self._bars[key] = self._bars.get(key, OPEN).join(bar)
+        subject = next((s for s in self._versions if self._key(s) == key), None)
+        if subject is None:
+            return None, None
+        held = self._held.get(subject)
+        self._heed_bar(subject, self._bars[key])
+        return subject, held.record if held else None
+
+    def take(self, raw: Any, t_s: float) -> tuple[str | None, SubjectRecord | None]:
+        """One record, heard at `t_s`: the subject for which something may be different now, and its record
+        from before.
+
+        (None, None) where nothing is.
+        """
+        record = parse_record(raw)
+        if record is None:
+            return self._doubt(raw), None
+        before = self._held.get(record.subject)
+        was = before.record if before else None
+        changed = self._erase(record, t_s) if record.erased else self._take(record)
+        return (record.subject, was) if changed else (None, None)
+
+    def drop(self, subject: str) -> SubjectRecord | None:
+        """It is no longer in the set; what was learned of its versions stays."""
+        held = self._held.pop(subject, None)
+        return held.record if held else None
+
+    def undoubt(self) -> None:
+        """A set that is complete in itself begins: malformed records of before count no longer."""
+        self._doubts.clear()
+        for held in self._held.values():
+            held.is_doubted = False
+
+    def _take(self, record: SubjectRecord) -> bool:
+        subject, bar = record.subject, self.bar_of(record.subject)
+        if record.version <= bar.erased_version:
+            self._counts.count("consent", "barred")
+            return False
+        content, entries = _content(record)
+        versions = self._versions.setdefault(subject, Versions())
+        learned = versions.learn(record.version, entries)
+        held = self._held.get(subject)
+        if held is None or record.version > held.record.version:
+            is_doubted = self._doubts.get(subject, 0) >= record.version
+            self._held[subject] = Held(record, content, versions, bar, is_doubted=is_doubted)
+            return True
+        if record.version < held.record.version or content == held.content:
+            return learned
+        if not held.is_tied:
+            self._counts.count("consent", "tie")
+        if content < held.content:  # which of them is shown must not hang on the order
+            held.record, held.content = record, content
+        held.is_tied = True
+        return True
+
+    def _erase(self, record: SubjectRecord, t_s: float) -> bool:
+        key = self._key(record.subject)
+        known_s = record.event_time.timestamp() if record.event_time else None
+        before = self._bars.get(key, OPEN)
+        until_s = (t_s if known_s is None else known_s) + KEPT_S
+        if before.erased_version >= record.version:
+            until_s = before.until_s  # the same word again
+        moment_s = float("-inf") if known_s is None else known_s
+        bar = before.join(Bar(record.version, record.version, moment_s, until_s))
+        self._bars[key] = bar
+        self._heed_bar(record.subject, bar)
+        return bar != before
+
+    def _heed_bar(self, subject: str, bar: Bar) -> None:
+        held = self._held.get(subject)
+        if held is not None:
+            held.bar = bar
+            if held.record.version <= bar.erased_version:
+                del self._held[subject]
+        if subject in self._versions:
+            self._versions[subject].forget(bar.erased_version)
+            if subject not in self._held:
+                del self._versions[subject]
+        if self._doubts.get(subject, 0) <= bar.erased_version:
+            self._doubts.pop(subject, None)
+
+    def _doubt(self, raw: Any) -> str | None:
+        self._counts.count("consent", "malformed")
+        subject = raw.get("subject") if isinstance(raw, Mapping) else None
+        if not isinstance(subject, str) or not 1 <= len(subject) <= 128:
+            return None
+        said = raw.get("version")
+        version = float(said) if type(said) is int and said >= 1 else float("inf")
+        if subject not in self._doubts and len(self._doubts) >= MAX_DOUBTED:
+            self._counts.count("consent", "doubt_overflow")
+        elif version > max(self._doubts.get(subject, 0), self.bar_of(subject).erased_version):
+            self._doubts[subject] = version
+        held = self._held.get(subject)
+        if held is None or version < held.record.version or held.is_doubted:
+            return None
+        held.is_doubted = True
+        return subject
+
+
+def _content(record: SubjectRecord) -> tuple[bytes, list[tuple[str, int, bytes]]]:
+    """What tells two records of one version apart, and the same of each consent."""
+    plain = record.model_dump(mode="json")
+    entries = [(e["record_id"], e["version"], _digest(e)) for e in plain["consents"]]
+    return _digest(plain), entries
+
+
+def _digest(plain: Any) -> bytes:
+    return hashlib.blake2b(msgspec.json.encode(plain, order="sorted"), digest_size=16).digest()
