@@ -101,6 +101,6 @@ def short(signals: list[FeedSignal]) -> list[str]:
 
 
 def _name(said: dict[str, Any]) -> str:
-    if "version" not in said:
+    if "fault" in said:
         return f"-{said['subject']}"
     return f"{said['subject']}{said['version']}" + ("x" if said.get("erased") else "")

@@ -320,35 +320,40 @@ def test_a_page_that_leads_nowhere_is_refused() -> None:
         feed.read(page([], "c1", complete=False))
 
 
-def test_a_change_that_names_nobody_has_all_of_them_read_again() -> None:
+def test_a_change_that_cannot_be_used_denies_and_has_all_of_them_read_again() -> None:
     feed, _ = feed_of()
-    turn(feed, page([record_of("anna")], "c1"))
-    with pytest.raises(PageError, match="names nobody"):
-        turn(feed, page([{"version": 2}], "c2"))
+    turn(feed, page([record_of("anna"), record_of("ben")], "c1"))
+    bad = '{"records": [{"subject": "anna", "version": 2, "version": 3}], "cursor": "c2", "complete": true}'
+    told = feed.read(bad.encode())
+    handed = feed.records(told)
+    assert next(handed) == ({"subject": "anna", "fault": "doubled_key"},)
+    with pytest.raises(PageError, match="reading all of them again"):
+        next(handed)
     assert feed.cursor is None
-    told = turn(feed, page([{"version": 2}, record_of("ben")], "c2"))  # among all, it enrols nobody
-    assert told == [
-        record_of("ben"),
-        ConsentSignal(NOON_S, (record_of("ben"),), complete=True),
-        FeedState(NOON_S, NOON_S),
-    ]
+    *_, whole, state = turn(feed, page([record_of("anna", version=3)], "c3"))
+    assert whole == ConsentSignal(NOON_S, (record_of("anna", version=3),), complete=True)
+    assert state == FeedState(NOON_S, NOON_S)
 
 
 @pytest.mark.parametrize(
     ("text", "outcome", "denied"),
     [
-        ('{"subject": "anna", "version": 2, "version": 3}', "doubled_key", ["anna"]),
-        ('{"subject": "anna", "subject": "ben"}', "doubled_key", ["anna", "ben"]),
+        ('{"subject": "anna", "version": 2, "version": 3}', "doubled_key", [("anna", None)]),
+        (
+            '{"subject": "anna", "subject": "ben", "version": 2}',
+            "doubled_key",
+            [("anna", None), ("ben", None)],
+        ),
         (json.dumps({"subject": "anna", "notice": "x" * 70_000}), "too_long", []),
         ('{"subject": ""}', "malformed", []),
         ("7", "malformed", []),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_bad_records_on_a_page(text: str, outcome: str, denied: list[str]) -> None:
+def test_bad_records_on_a_page(text: str, outcome: str, denied: list[tuple[str, int | None]]) -> None:
     feed, counts = feed_of()
     told = turn(feed, f'{{"records": [{text}], "cursor": "c", "complete": false}}'.encode())
-    assert told == [{"subject": subject} for subject in denied]
+    assert [(said["subject"], said.get("version")) for said in told] == denied
     assert counts.by_room() == {"consent_feed": {outcome: 1}}
 
 
@@ -359,7 +364,11 @@ def test_signed_records_on_a_page() -> None:
     elsewhere = right | {"key": "k2"}
     nameless = {k: v for k, v in right.items() if k != "key"}
     told = turn(feed, page([right, elsewhere, nameless, record_of("ben")], complete=False))
-    assert told == [record_of("anna"), {"subject": "anna"}, {"subject": "ben"}]
+    assert told == [
+        record_of("anna"),
+        {"subject": "anna", "version": 1, "fault": "wrong_signature"},
+        {"subject": "ben", "version": 1, "fault": "unsigned"},
+    ]
     assert counts.by_room()["consent_feed"] == {
         "malformed": 1,
         "record": 1,
