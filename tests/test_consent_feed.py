@@ -118,15 +118,24 @@ TABLES: dict[str, list[Step]] = {
         ("k1", BEN, ""),
         ("check", b"", "all of ben1, confirmed 60"),
     ],
-    "two keys with one subject: both are handed on, and one may go": [
+    "two keys with one subject: both are handed on, and what the lost one said is forgotten": [
         ("subscribe", b"", ""),
         ("k1", ANNA, "anna1"),
         ("k2", ANNA2, "anna2"),
-        ("_manifest", m(("k1", ANNA), ("k2", ANNA2)), ""),
+        ("k3", BEN, "ben1"),
+        ("_manifest", m(("k1", ANNA), ("k2", ANNA2), ("k3", BEN)), ""),
         ("check", b"", "confirmed 0"),
-        ("k1", b"", "unmatched"),
-        ("_manifest", m(("k2", ANNA2), t=60), ""),
-        ("check", b"", "confirmed 60"),
+        ("k2", b"", "unmatched"),
+        ("_manifest", m(("k1", ANNA), ("k3", BEN), t=60), ""),
+        ("check", b"", "renew"),
+        ("subscribe", b"", ""),
+        ("k1", ANNA, ""),
+        ("k3", BEN, ""),
+        ("check", b"", "all of ben1, anna1, confirmed 60"),
+        ("subscribe", b"", ""),
+        ("k1", ANNA, ""),
+        ("k3", BEN, ""),
+        ("_manifest", m(("k1", ANNA), ("k3", BEN), t=120), "confirmed 120"),
     ],
     "a record that becomes garbage denies at once": [
         ("subscribe", b"", ""),
@@ -193,6 +202,17 @@ def test_what_follows(table: list[Step]) -> None:
             words = short(ear.take(key, content, LATER_S))
         words += ["renew"] if ear.feed.wants_renewal else []
         assert ", ".join(words) == expected, f"step {n}: {key}"
+
+
+def test_a_grant_does_not_outlive_the_record_that_gave_it() -> None:
+    """Two records of one subject, which no platform should have: the higher one goes."""
+    ear = Ear()
+    less, more = payload("anna", consents=[]), payload("anna", version=2)
+    ear.subscribe({"k1": less, "k2": more, "_manifest": m(("k1", less), ("k2", more))})
+    assert ear.admitted("anna") == ["anna"]
+    ear.subscribe({"k1": less, "_manifest": m(("k1", less), t=60)}, LATER_S)
+    assert ear.state.confirmed_s == NOON_S + 60
+    assert ear.admitted("anna") == []
 
 
 def test_a_reconnect_keeps_what_was_confirmed_and_only_what_is_still_there() -> None:

@@ -8,6 +8,7 @@ manifest is the truth, and who is only in the other is enrolled no longer.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any, Final, Literal
 
 from gateway.consent.holding import MAX_RECORDS, Entry, Holding
@@ -48,6 +49,8 @@ class ConsentFeed:
         """Those of `_fresh`, should the set have to be handed on as a whole."""
         self._gone: set[str] = set()
         """Subjects that were handed on and that no record held enrols any more."""
+        self._shrunk: set[str] = set()
+        """Subjects that several records were about, and now one less."""
         self._has_denied = False
         """Denials were handed on that only a set told as a whole can take back."""
         self._manifest: Manifest | None = None
@@ -115,7 +118,7 @@ class ConsentFeed:
             return [*self._replace(t_s), self._confirm(manifest, t_s)]
         if _matches(self._held, manifest):
             self._gone -= self._keys_of.keys()
-            if not self._gone and not self._has_denied:
+            if not (self._gone or self._shrunk or self._has_denied):
                 self._end_collecting()
                 return [self._confirm(manifest, t_s)]
             self.wants_renewal = self._fresh is None
@@ -168,7 +171,9 @@ class ConsentFeed:
             return None
         if old is not None and before is not None:
             self._keys_of[before] -= 1
-            if not self._keys_of[before]:
+            if self._keys_of[before]:
+                self._shrunk.add(before)
+            else:
                 del self._keys_of[before]
                 self._gone |= {before} if old.enrols else set()
         if after is not None:
@@ -202,24 +207,32 @@ class ConsentFeed:
         keys_of = Counter(e.subject for e in fresh.entries() if e.subject is not None)
         left = {e.subject for e in self._held.entries() if e.enrols and e.subject is not None}
         gone = (self._gone | left) - keys_of.keys()
-        must_tell = bool(gone) or self._has_denied
-        told = self._all_records(fresh) if must_tell else ()
-        self._held, self._keys_of, self._gone, self._has_denied = fresh, keys_of, set(), False
+        shrunk = {s for s, keys in self._keys_of.items() if keys > keys_of[s] > 0} | self._shrunk
+        told = self._told(fresh, shrunk, t_s) if gone or shrunk or self._has_denied else []
+        self._held, self._keys_of, self._gone, self._shrunk = fresh, keys_of, set(), set()
+        self._has_denied = False
         self._end_collecting()
-        if not must_tell:
-            return []
-        self._count("complete")
-        return [ConsentSignal(t_s, told, complete=True)]
+        return told
 
-    def _all_records(self, fresh: Holding) -> tuple[Any, ...]:
-        told: list[Any] = []
+    def _told(self, fresh: Holding, shrunk: Collection[str], t_s: float) -> list[FeedSignal]:
+        """All there is, as a whole. Subjects that lost one record of several are dropped in between: what
+        the lost one said must not outlive it.
+        """
+        self._count("complete")
+        whole: list[Any] = []
+        again: list[Any] = []
+        for record in self._all_records(fresh):
+            (again if record["subject"] in shrunk else whole).append(record)
+        rest = [ConsentSignal(t_s, tuple(again))] if again else []
+        return [ConsentSignal(t_s, tuple(whole), complete=True), *rest]
+
+    def _all_records(self, fresh: Holding) -> Iterator[dict[str, Any]]:
         for key, payload in self._payloads.items():
             entry = fresh.get(key)
             if entry is not None and entry.subject is not None:
-                told.append(read_again(payload))
+                yield read_again(payload)
             else:
-                told += denials(open_record(payload, self.address, key, self._signers))
-        return tuple(told)
+                yield from denials(open_record(payload, self.address, key, self._signers))
 
     def _end_collecting(self) -> None:
         self._fresh, self._payloads = None, {}
@@ -267,7 +280,7 @@ class ConsentFeed:
 def _entry(told: bytes, payload: bytes, opened: Opened) -> Entry:
     if opened.fault:
         return Entry(told, len(payload), None, enrols=False)
-    return Entry(told, len(payload), opened.subjects[0], enrols=not opened.value.get("erased"))
+    return Entry(told, len(payload), opened.subjects[0], enrols=opened.value.get("erased") is not True)
 
 
 def _matches(holding: Holding, manifest: Manifest) -> bool:

@@ -133,7 +133,7 @@ class PagedFeed:
             self._payloads.append((payload, bool(opened.fault)))
             self._bytes += len(payload)
         for subject in () if opened.fault else opened.subjects:
-            enrols = not opened.value.get("erased")
+            enrols = opened.value.get("erased") is not True
             self._enrolled[subject] = enrols
             if self._fresh is not None:
                 self._fresh[subject] = enrols
