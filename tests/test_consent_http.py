@@ -385,3 +385,6 @@ def test_more_than_a_gateway_holds_confirms_nothing(monkeypatch: pytest.MonkeyPa
     assert (len(told), counts.of("consent_feed", "too_many")) == (4, 2)
     feed.start_again()
     assert turn(feed, page([record_of("s0")]))[-1] == FeedState(NOON_S, NOON_S)
+    feed.start_again()
+    with pytest.raises(PageError, match="more records than a gateway holds"):  # pages without end
+        turn(feed, page([record_of(f"s{n}") for n in range(5)], "c2", complete=False))

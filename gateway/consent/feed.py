@@ -86,6 +86,7 @@ class ConsentFeed:
 
     def start(self, t_s: float) -> FeedState:
         """Before anything came: nothing can be believed."""
+        self._doubt = "never_confirmed"
         return FeedState(t_s, None, "never_confirmed")
 
     def renew(self) -> None:

@@ -100,7 +100,12 @@ class PagedFeed:
             raise PageError("a changed record cannot be used: reading all of them again")
 
     def finish(self, page: Page, asked_s: float, t_s: float) -> list[FeedSignal]:
-        """All records of the page are handed on; `asked_s`: when it was asked for."""
+        """All records of the page are handed on; `asked_s`: when it was asked for.
+
+        PageError when there are more to come than a gateway holds.
+        """
+        if self._is_full and not page.complete:
+            raise PageError("there are more records than a gateway holds")
         self.cursor = page.cursor
         if not page.complete:
             return []

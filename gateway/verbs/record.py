@@ -16,7 +16,7 @@ from gateway.consent.keys import KEY_BYTES
 from gateway.hearing import consent_sources_of, sources_of
 from gateway.identity import Enrolment, Identification
 from gateway.lanes import Lanes
-from gateway.model import ConsentSignal
+from gateway.model import ConsentSignal, DriverSignal, FeedState
 from gateway.recorder import NamedDevices, Recorder
 
 BATCH = 1_000
@@ -70,8 +70,13 @@ async def _write(lanes: Lanes, recorder: Recorder, register: Register, stop: asy
 def _drain(lanes: Lanes, recorder: Recorder, register: Register) -> None:
     while arrivals := lanes.drain(BATCH):
         for arrival in arrivals:
-            if isinstance(arrival.signal, ConsentSignal):
-                register.absorb(arrival.signal.records, complete=arrival.signal.complete)
+            match arrival.signal:
+                case ConsentSignal(t_s, records, complete):
+                    register.absorb(records, complete=complete, t_s=t_s)
+                case FeedState() as state:
+                    register.confirm(state)
+                case DriverSignal() as said:
+                    register.drives(said)
             recorder.take(arrival.signal)
             if arrival.acknowledge is not None:
                 arrival.acknowledge()
