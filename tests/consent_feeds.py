@@ -44,8 +44,10 @@ def manifest(
     return json.dumps(said | changes).encode()
 
 
-def signed(key: Ed25519PrivateKey, topic: str, content: bytes, **more: str) -> bytes:
-    signature = base64.b64encode(key.sign(topic.encode() + b"\n" + content)).decode()
+def signed(signer: Ed25519PrivateKey, topic: str, content: bytes, *, named: str | None = None) -> bytes:
+    """The envelope; `named`: the record key that it carries itself, as over HTTP."""
+    signature = base64.b64encode(signer.sign(topic.encode() + b"\n" + content)).decode()
+    more = {} if named is None else {"key": named}
     return json.dumps({"record": content.decode(), "signature": signature} | more).encode()
 
 
@@ -99,6 +101,6 @@ def short(signals: list[FeedSignal]) -> list[str]:
 
 
 def _name(said: dict[str, Any]) -> str:
-    if "version" not in said:
+    if "fault" in said:
         return f"-{said['subject']}"
     return f"{said['subject']}{said['version']}" + ("x" if said.get("erased") else "")

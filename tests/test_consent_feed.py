@@ -17,6 +17,7 @@ from gateway.consent.payloads import MAX_RECORD_BYTES
 ANNA, ANNA2, BEN, CARL = payload("anna"), payload("anna", version=2), payload("ben"), payload("carl")
 NO_ANNA = payload("anna", version=2, consents=[])
 GONE = erasure("anna", 3)
+DOUBLED = ANNA2.replace(b'"status"', b'"status": "ConsentWithdrawn", "status"')
 
 LATER_S = NOON_S + 600
 
@@ -133,7 +134,19 @@ TABLES: dict[str, list[Step]] = {
         ("_manifest", m(("k1", ANNA)), ""),
         ("check", b"", "confirmed 0"),
         ("k1", b'{"subject": "anna"', "unmatched, -anna"),
-        ("k1", ANNA2, "anna2"),
+        ("k1", ANNA, "anna1"),
+        ("_manifest", m(("k1", ANNA), t=60), ""),
+        ("check", b"", "renew"),  # the register has to be told that the denial is over
+        ("subscribe", b"", ""),
+        ("k1", ANNA, ""),
+        ("check", b"", "all of anna1, confirmed 60"),
+    ],
+    "a garbled record that the manifest counts enrols nobody": [
+        ("subscribe", b"", ""),
+        ("k1", ANNA, "anna1"),
+        ("k2", DOUBLED, "-anna"),
+        ("_manifest", m(("k1", ANNA), ("k2", DOUBLED)), ""),
+        ("check", b"", "all of anna1 -anna, confirmed 0"),
     ],
     "manifests that are not believed": [
         ("subscribe", b"", ""),
@@ -195,7 +208,6 @@ def test_a_reconnect_keeps_what_was_confirmed_and_only_what_is_still_there() -> 
 # --- bad input: counted, and never a grant ---
 
 DEEP = b'{"subject": "anna", "version": 2, "consents": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"
-DOUBLED = ANNA2.replace(b'"status"', b'"status": "ConsentWithdrawn", "status"')
 BAD: list[tuple[str, bytes, str, list[str]]] = [
     ("k1", b"{", "broken", ["unmatched", "-anna"]),
     ("k1", b"\xff", "broken", ["unmatched", "-anna"]),
@@ -289,10 +301,11 @@ def test_more_bytes_than_a_gateway_holds(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_thousand_permutations_of_a_feed_end_in_one_state() -> None:
-    """Records, repetitions, removals, erasures and manifests, shuffled; then the feed settles as it does live:
+    """Records, repetitions, removals, erasures, garbage and manifests, shuffled; then the feed settles as it does live:
     where the set does not match, a new subscription brings what is retained, again in any order."""
     history = [(f"k{n}", payload(f"s{n}", version=v)) for n in range(6) for v in (1, 2, 3)]
     history += [("k4", b""), ("k5", erasure("s5", 4)), ("k6", payload("s6")), ("k6", b"")]
+    history += [("k2", b"{"), ("k9", payload("s1", version=9, colour="red")), ("k9", b"")]
     retained = {f"k{n}": payload(f"s{n}", version=3) for n in range(4)} | {"k5": erasure("s5", 4)}
     manifests = [
         ("_manifest", manifest({"k0": payload("s0")}, NOON_S - 600)),

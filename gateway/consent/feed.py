@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from gateway.consent.holding import MAX_RECORDS, Entry, Holding
 from gateway.consent.manifest import Manifest, line, parse_manifest
-from gateway.consent.payloads import Opened, is_key, open_record, open_signed
+from gateway.consent.payloads import Opened, denials, is_key, open_record, open_signed, read_again
 from gateway.consent.signature import Signers
 from gateway.counts import Counts
 from gateway.model import ConsentSignal, FeedState
@@ -48,6 +48,8 @@ class ConsentFeed:
         """Those of `_fresh`, should the set have to be handed on as a whole."""
         self._gone: set[str] = set()
         """Subjects that were handed on and that no record held enrols any more."""
+        self._has_denied = False
+        """Denials were handed on that only a set told as a whole can take back."""
         self._manifest: Manifest | None = None
         self._doubt: Doubt = "never_confirmed"
         self.is_unchecked = False
@@ -69,9 +71,15 @@ class ConsentFeed:
 
     @property
     def words(self) -> str:
-        """For an operator: how many there are of how many; no identities."""
-        wanted = "no manifest" if self._manifest is None else f"a manifest of {self._manifest.count}"
-        return f"{len(self._held)} records and {wanted} do not match"
+        """For an operator: what is wrong with the set, no identities."""
+        if self.wants_renewal:
+            return "records were removed, or the set was rebuilt"
+        here, there = len(self._held), 0 if self._manifest is None else self._manifest.count
+        words = f"{here} records came and the manifest tells of {there}" if here != there else (
+            f"{here} records came and are not those of the manifest"
+        )  # fmt: skip
+        # Since 2.0.16 mosquitto drops what is beyond it of QoS 0, too.
+        return words + (" (mosquitto: max_queued_messages must be above that)" if here < there else "")
 
     def start(self, t_s: float) -> FeedState:
         """Before anything came: nothing can be believed."""
@@ -107,7 +115,7 @@ class ConsentFeed:
             return [*self._replace(t_s), self._confirm(manifest, t_s)]
         if _matches(self._held, manifest):
             self._gone -= self._keys_of.keys()
-            if not self._gone:
+            if not self._gone and not self._has_denied:
                 self._end_collecting()
                 return [self._confirm(manifest, t_s)]
             self.wants_renewal = self._fresh is None
@@ -133,9 +141,9 @@ class ConsentFeed:
         self._count(opened.fault or "record")
         if not opened.fault:
             return [ConsentSignal(t_s, (opened.value,))]
-        denied = dict.fromkeys((*opened.subjects, *((lost,) if lost is not None else ())))
-        # Without version and consents it is malformed to the register, which then denies that subject.
-        return [ConsentSignal(t_s, tuple({"subject": subject} for subject in denied))] if denied else []
+        denied = denials(opened, lost)
+        self._has_denied = self._has_denied or bool(denied)
+        return [ConsentSignal(t_s, tuple(denied))] if denied else []
 
     def _remove(self, key: str, t_s: float) -> list[FeedSignal]:
         if self._held.get(key) is None:
@@ -194,18 +202,24 @@ class ConsentFeed:
         keys_of = Counter(e.subject for e in fresh.entries() if e.subject is not None)
         left = {e.subject for e in self._held.entries() if e.enrols and e.subject is not None}
         gone = (self._gone | left) - keys_of.keys()
-        told = self._all_records(fresh) if gone else ()
-        self._held, self._keys_of, self._gone = fresh, keys_of, set()
+        must_tell = bool(gone) or self._has_denied
+        told = self._all_records(fresh) if must_tell else ()
+        self._held, self._keys_of, self._gone, self._has_denied = fresh, keys_of, set(), False
         self._end_collecting()
-        if not gone:
+        if not must_tell:
             return []
         self._count("complete")
         return [ConsentSignal(t_s, told, complete=True)]
 
     def _all_records(self, fresh: Holding) -> tuple[Any, ...]:
-        usable = [k for k in self._payloads if (entry := fresh.get(k)) is not None and entry.subject]
-        # Signatures were looked at when each of them came.
-        return tuple(open_record(self._payloads[key], self.address, key, None).value for key in usable)
+        told: list[Any] = []
+        for key, payload in self._payloads.items():
+            entry = fresh.get(key)
+            if entry is not None and entry.subject is not None:
+                told.append(read_again(payload))
+            else:
+                told += denials(open_record(payload, self.address, key, self._signers))
+        return tuple(told)
 
     def _end_collecting(self) -> None:
         self._fresh, self._payloads = None, {}

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gateway.consent.feed import ROOM, FeedSignal
 from gateway.consent.holding import MAX_BYTES, MAX_RECORDS
-from gateway.consent.payloads import open_record
+from gateway.consent.payloads import denials, open_record, read_again
 from gateway.consent.signature import Signers
 from gateway.counts import Counts
 from gateway.errors import GatewayError
@@ -50,10 +50,12 @@ class PagedFeed:
         """Every subject that was handed on; False: erased."""
         self._fresh: dict[str, bool] | None = {}
         """Those since the beginning; None: what comes now is only what has changed."""
-        self._payloads: list[bytes] = []
-        """Usable records since the beginning, should they have to be handed on as a whole."""
+        self._payloads: list[tuple[bytes, bool]] = []
+        """Records since the beginning, should they have to be handed on as a whole; True: has a fault."""
         self._bytes = 0
         self._is_full = False
+        self._has_denied = False
+        """Denials were handed on that only a set told as a whole can take back."""
 
     def start(self, t_s: float) -> FeedState:
         """Before anything came: nothing can be believed."""
@@ -80,9 +82,10 @@ class PagedFeed:
         return page
 
     def records(self, page: Page) -> Iterator[tuple[Any, ...]]:
-        """What the page hands on, in the order in which it stands there; of broken records their denial.
+        """What the page hands on, in the order in which it stands there; of unusable records their denial.
 
-        PageError for a change that names nobody: whose it is can only be told by reading everything again.
+        PageError behind them when one was among the changes: whose record it was, and when it counts no
+        longer, can only be told by reading everything again.
         """
         chunk: list[Any] = []
         for raw in page.records:
@@ -92,6 +95,9 @@ class PagedFeed:
                 chunk = []
         if chunk:
             yield tuple(chunk)
+        if self._has_denied and self._fresh is None:
+            self.start_again()
+            raise PageError("a changed record cannot be used: reading all of them again")
 
     def finish(self, page: Page, asked_s: float, t_s: float) -> list[FeedSignal]:
         """All records of the page are handed on; `asked_s`: when it was asked for."""
@@ -101,10 +107,10 @@ class PagedFeed:
         told: list[FeedSignal] = []
         if self._fresh is not None:
             gone = {s for s, enrols in self._enrolled.items() if enrols} - self._fresh.keys()
-            if gone:
+            if gone or self._has_denied:
                 self._count("complete")
-                told.append(ConsentSignal(t_s, self._all_records(), complete=True))
-            self._enrolled, self._fresh, self._payloads = self._fresh, None, []
+                told.append(ConsentSignal(t_s, tuple(self._all_records()), complete=True))
+            self._enrolled, self._fresh, self._payloads, self._has_denied = self._fresh, None, [], False
         return [*told, self.confirm(asked_s, t_s)]
 
     def confirm(self, asked_s: float, t_s: float) -> FeedState:
@@ -114,36 +120,36 @@ class PagedFeed:
         self._count("matched")
         return FeedState(t_s, min(asked_s, t_s))
 
-    def _take(self, payload: bytes) -> list[dict[str, Any]]:
+    def _take(self, payload: bytes) -> list[Any]:
         opened = open_record(payload, self.address, None, self._signers)
-        if opened.fault:
-            self._count(opened.fault)
-            if not opened.subjects and self._fresh is None:
-                self.start_again()
-                raise PageError("a changed record cannot be read and names nobody: reading all of them again")
-            return [{"subject": subject} for subject in opened.subjects]
-        (subject,) = opened.subjects
-        if not self._has_room(subject, len(payload)):
+        told = denials(opened) if opened.fault else [opened.value]
+        if not opened.fault and not self._has_room(opened.subjects[0], len(payload)):
             self._is_full = True
             self._count("too_many")
             return []
-        self._count("record")
-        enrols = not opened.value.get("erased")
-        if self._fresh is not None:
-            self._fresh[subject] = enrols
-            self._payloads.append(payload)
+        self._count(opened.fault or "record")
+        self._has_denied = self._has_denied or bool(opened.fault)
+        if self._fresh is not None and told:
+            self._payloads.append((payload, bool(opened.fault)))
             self._bytes += len(payload)
-        self._enrolled[subject] = enrols
-        return [opened.value]
+        for subject in () if opened.fault else opened.subjects:
+            enrols = not opened.value.get("erased")
+            self._enrolled[subject] = enrols
+            if self._fresh is not None:
+                self._fresh[subject] = enrols
+        return told
 
     def _has_room(self, subject: str, size: int) -> bool:
         if self._fresh is None:
             return subject in self._enrolled or len(self._enrolled) < MAX_RECORDS
         return len(self._payloads) < MAX_RECORDS and self._bytes + size <= MAX_BYTES
 
-    def _all_records(self) -> tuple[Any, ...]:
-        # Signatures were looked at when each of them came.
-        return tuple(open_record(payload, self.address, None, None).value for payload in self._payloads)
+    def _all_records(self) -> Iterator[Any]:
+        for payload, is_faulty in self._payloads:
+            if is_faulty:
+                yield from denials(open_record(payload, self.address, None, self._signers))
+            else:
+                yield read_again(payload)
 
     def _count(self, outcome: str) -> None:
         self._counts.count(ROOM, outcome)

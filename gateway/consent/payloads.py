@@ -61,6 +61,24 @@ def open_signed(payload: bytes, address: str, key: str | None, signers: Signers 
     return _unwrap(outer.value, address, key, signers)
 
 
+def denials(opened: Opened, lost: str | None = None) -> list[dict[str, Any]]:
+    """What stands for a record with a fault: of each subject that it names, and of `lost`, a record that is
+    malformed to the register and denies; with the version that it claims, which a later one overcomes.
+    """
+    said = opened.value.get("version") if isinstance(opened.value, dict) else None
+    is_clear = type(said) is int and opened.fault != "doubled_key"
+    claimed = {"version": said} if is_clear else {}
+    named = [{"subject": subject, **claimed, "fault": opened.fault} for subject in opened.subjects]
+    is_named = lost is None or lost in opened.subjects
+    return named if is_named else [*named, {"subject": lost, "fault": opened.fault}]
+
+
+def read_again(payload: bytes) -> Any:
+    """The record in a payload in which `open_record` found no fault."""
+    value = msgspec.json.decode(payload)
+    return msgspec.json.decode(value["record"]) if value.keys() - {"key"} == _ENVELOPE else value
+
+
 def _unwrap(envelope: Mapping[str, Any], address: str, key: str | None, signers: Signers | None) -> Opened:
     text, signature, named = envelope["record"], envelope["signature"], envelope.get("key", key)
     if not isinstance(text, str) or not isinstance(named, str) or (key is not None and named != key):

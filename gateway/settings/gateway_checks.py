@@ -100,7 +100,9 @@ def _consent(rest: Remains[GatewaySettings], settings: GatewaySettings, director
     if consent is None:
         return
     feed = consent.feed
-    for path, broker in ((("consent", "feed", "mqtt"), feed.mqtt), (("consent", "drivers"), consent.drivers)):
+    named = {("consent", "feed", "mqtt"): feed.mqtt, ("consent", "drivers"): consent.drivers}
+    path: tuple[str, ...]
+    for path, broker in named.items():
         if broker is not None and broker not in brokers:
             yield rest.problem(path, _unknown("broker", broker, brokers))
     if feed.file is not None and consent.max_age is not None:

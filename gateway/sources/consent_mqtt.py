@@ -25,7 +25,7 @@ from gateway.sources.drivers import Drivers
 
 LASTING_S: Final = 10.0
 """A set that does not match for so long is asked for anew."""
-RENEWAL_GAP_S: Final = 5.0
+RENEWAL_GAP_S: Final = 2.0
 CHECK_AFTER_S: Final = 0.1
 CHECK_SHARE: Final = 10.0
 """A check that took 1 s is followed by the next 10 s later."""
@@ -166,10 +166,12 @@ class ConsentMqtt:
         if not self._renewals.are_due(now_s, lasting=feed.is_unmatched, urgent=feed.wants_renewal):
             return
         self._counts.count("consent_feed", "renewed")
-        _log.warning(
-            "%s: %s; reading all of them again. Where fewer come than there are, the broker's queue is too "
-            "short (mosquitto: max_queued_messages above the number of records)", self.link.name, feed.words
-        )  # fmt: skip
+        _log.log(
+            logging.INFO if feed.wants_renewal else logging.WARNING,
+            "%s: %s; reading all of them again",
+            self.link.name,
+            feed.words,
+        )
         with contextlib.suppress(NotConnectedError):  # the next connection reads everything anyway
             await self._subscribe()
 
@@ -205,8 +207,9 @@ class Renewals:
             self._since_s = now_s
 
     def next_s(self, now_s: float, *, urgent: bool) -> float:
-        since_s = now_s if self._since_s is None else self._since_s
-        return self._began_s + RENEWAL_GAP_S if urgent else since_s + LASTING_S + self._extra_s
+        if urgent:
+            return self._began_s + RENEWAL_GAP_S + self._extra_s
+        return (now_s if self._since_s is None else self._since_s) + LASTING_S + self._extra_s
 
     def are_due(self, now_s: float, *, lasting: bool, urgent: bool) -> bool:
         """`lasting`: the set does not match; `urgent`: only a subscription can help."""
