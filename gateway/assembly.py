@@ -19,7 +19,9 @@ from gateway.consent import (
     Purpose,
     Recipient,
     Register,
+    Tally,
     load_consent_file,
+    load_deny_list,
     load_keys,
 )
 from gateway.consent.signature import load_signers
@@ -50,6 +52,8 @@ class Configuration(Struct):
     profiles: Profiles
     consent_records: list[dict[str, Any]]
     """Of a local file; empty where consents come by a feed."""
+    denied: list[str] = []
+    """Subjects and identities that no consent can release."""
 
 
 class Assembly(Struct):
@@ -62,6 +66,8 @@ class Assembly(Struct):
     identity_keys: IdentityKeys
     register: Register
     screen: ConsentScreen
+    tally: Tally
+    keys: Keys
     pipeline: Pipeline
 
 
@@ -84,24 +90,37 @@ def read_configuration(directory: Path) -> Configuration:
             load_signers(consent.signed_by or ())
     except ConfigError as error:
         problems += error.problems
+    denied: list[str] = []
+    try:
+        if consent is not None and consent.deny is not None:
+            denied = load_deny_list(consent.deny)
+    except ConfigError as error:
+        problems += error.problems
     if problems or loaded is None:
         raise ConfigError(problems)
-    return Configuration(directory, loaded[0], loaded[1], profiles, records)
+    return Configuration(directory, loaded[0], loaded[1], profiles, records, denied)
 
 
-def assemble(configuration: Configuration, keys: Keys, *, hold: bool = False) -> Assembly:
-    """`hold`: see `tracker`. ConfigError when the identity keys that the settings name cannot serve."""
+def assemble(
+    configuration: Configuration, keys: Keys, *, hold: bool = False, confirmed: bool = False
+) -> Assembly:
+    """`hold`: see `tracker`; `confirmed`: consents are believed without a word of their feed, as where a
+    recording brings them. ConfigError when the identity keys that the settings name cannot serve."""
     site, settings = configuration.site, configuration.settings
     counts = Counts()
     wanted = {name for broker in settings.brokers.values() for name in broker.subscribe}
     keys_of_identities = identity_keys_of(settings)
     profiles = configuration.profiles.select(sorted(wanted), site.site)
     policy = policy_of(site, settings)
-    register = Register(counts, asks=policy.asks, subject_key=keys.subject_key)
-    screen = ConsentScreen(policy, register, keys, counts)
+    max_age_s = settings.consent.max_age if settings.consent is not None and not confirmed else None
+    register = Register(counts, asks=policy.asks, subject_key=keys.subject_key, max_age_s=max_age_s)
+    tally = Tally(settings.audit.window)
+    screen = ConsentScreen(policy, register, keys, counts, tally)
     tracking = tracker(site, profiles, register, counts, keys_of_identities, hold=hold)
     pipeline = Pipeline(tracking, register, screen)
-    return Assembly(site, settings, profiles, counts, keys_of_identities, register, screen, pipeline)
+    return Assembly(
+        site, settings, profiles, counts, keys_of_identities, register, screen, tally, keys, pipeline
+    )
 
 
 def tracker(

@@ -65,7 +65,7 @@ def run(directory: Path, clock: str | None) -> None:
     configuration = assembly.read_configuration(directory)
     keys = assembly.keys_of(configuration.settings)
     assembled = assembly.assemble(configuration, keys)
-    asyncio.run(daemon.run(assembled, configuration.consent_records, pipeline_clock))
+    asyncio.run(daemon.run(assembled, configuration, pipeline_clock))
 
 
 @main.command()

@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from gateway import __version__
-from gateway.assembly import Assembly, endpoint_of, identity_keys_of
+from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of
 from gateway.clock import PipelineClock, kernel_synchronised
-from gateway.consent import load_consent_file
+from gateway.consent import load_consent_file, load_deny_list
+from gateway.custody import Custody
 from gateway.errors import ConfigError, GatewayError
 from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
@@ -41,7 +41,7 @@ CLOCK_LOOK_S = 1.0
 _log = logging.getLogger("gateway.daemon")
 
 
-async def run(assembly: Assembly, records: list[dict[str, Any]], clock: PipelineClock) -> None:
+async def run(assembly: Assembly, configuration: Configuration, clock: PipelineClock) -> None:
     """Run until SIGTERM or SIGINT. StoreError or KeyUnusableError when the state directory cannot serve."""
     settings = assembly.settings
     _refuse_scaled_clock(settings, clock)
@@ -58,7 +58,7 @@ async def run(assembly: Assembly, records: list[dict[str, Any]], clock: Pipeline
         async with Outbox(
             settings.gateway.state_dir / "outbox.sqlite", settings.recipients.keys(), counts=assembly.counts
         ) as outbox:
-            await _Running(assembly, clock, outbox).until(stop, records)
+            await _Running(assembly, clock, outbox).until(stop, configuration)
     _log.info("stopped; counted: %s", msgspec.json.encode(assembly.pipeline.counted().by_room()).decode())
 
 
@@ -69,17 +69,23 @@ class _Running:
         self._assembly = assembly
         self._clock = clock
         self._outbox = outbox
-        self._lanes = Lanes(assembly.counts)
-        self._pump = Pump(self._lanes, assembly.pipeline, outbox, assembly.screen, clock)
+        self._lanes = Lanes(assembly.counts, heed=assembly.screen.heed)
+        self._custody = Custody(assembly, outbox, self._lanes, clock)
+        self._pump = Pump(self._lanes, assembly.pipeline, outbox, self._custody, clock)
         self._relay = relay_of(assembly)
         self._sources: list[Source] = list(
             sources_of(assembly, self._lanes, clock, role="in", persistent=True, relay=self._relay)
         )
         self._sources += consent_sources_of(assembly, self._lanes, clock, role="consent")
         self._uplinks = list(self._make_uplinks())
+        self._custody.couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
 
-    async def until(self, stop: asyncio.Event, records: list[dict[str, Any]]) -> None:
-        await self._begin(records)
+    async def until(self, stop: asyncio.Event, configuration: Configuration) -> None:
+        async with self._custody:
+            await self._begin(configuration)
+            await self._run_until(stop)
+
+    async def _run_until(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             asyncio.get_running_loop().add_signal_handler(
                 signal.SIGHUP, lambda: group.create_task(self._reread())
@@ -87,6 +93,7 @@ class _Running:
             hearing = [group.create_task(source.run()) for source in self._sources]
             relaying = [group.create_task(self._relay.run())] if self._relay else []
             pumping = group.create_task(self._pump.run())
+            keeping = group.create_task(self._custody.run())
             carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
             carrying += [group.create_task(c.run()) for u in self._uplinks for c in u.couriers.values()]
             await stop.wait()
@@ -98,13 +105,15 @@ class _Running:
                 task.cancel()
             await _leave(self._relay)
             await self._farewell()
-            for task in [*relaying, *carrying]:
+            for task in [keeping, *relaying, *carrying]:
                 task.cancel()
 
-    async def _begin(self, records: list[dict[str, Any]]) -> None:
+    async def _begin(self, configuration: Configuration) -> None:
         """Consent first, then what was open at the last stop, then signals."""
         pipeline, now_s = self._assembly.pipeline, self._clock()
-        await self._pump.store(pipeline.feed([ConsentSignal(now_s, tuple(records), complete=True)]))
+        await self._pump.store(pipeline.deny(configuration.denied, now_s))
+        records = tuple(configuration.consent_records)
+        await self._pump.store(pipeline.feed([ConsentSignal(now_s, records, complete=True)]))
         await self._pump.store(pipeline.resume(await self._outbox.open_stays(), now_s))
 
     async def _farewell(self) -> None:
@@ -123,8 +132,9 @@ class _Running:
                 continue
 
     async def _reread(self) -> None:
-        """SIGHUP: the consent file and the identity keys again, each as a whole."""
+        """SIGHUP: consent file, deny-list and identity keys again, each as a whole."""
         await self._reread_keys()  # first: who is enrolled now may need one
+        await self._reread_denied()
         await self._reread_consent()
 
     async def _reread_keys(self) -> None:
@@ -139,6 +149,19 @@ class _Running:
             return
         _log.info("identity keys taken over: %d irk, %d eid, %d bind", *keys.numbers)
         self._assembly.pipeline.rekey(keys)
+
+    async def _reread_denied(self) -> None:
+        """A broken file changes nothing and says why."""
+        consent = self._assembly.settings.consent
+        if consent is None or consent.deny is None:
+            return
+        try:
+            denied = await asyncio.to_thread(load_deny_list, consent.deny)
+        except ConfigError as error:
+            _log.error("%s is broken and was not taken over:\n%s", consent.deny.name, error)
+            return
+        _log.info("%s taken over: %d entries", consent.deny.name, len(denied))
+        await self._pump.store(self._assembly.pipeline.deny(denied, self._clock()))
 
     async def _reread_consent(self) -> None:
         """A broken file changes nothing and says why."""

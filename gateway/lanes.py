@@ -29,8 +29,17 @@ class Arrival(Struct, frozen=True, gc=False):
 
 
 class Lanes:
-    def __init__(self, counts: Counts, *, sightings: int = SIGHTINGS, fixes: int = FIXES) -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        *,
+        sightings: int = SIGHTINGS,
+        fixes: int = FIXES,
+        heed: Callable[[Signal], None] | None = None,
+    ) -> None:
+        """`heed` sees what goes into the control lane at once, before its turn comes."""
         self._counts = counts
+        self._heed = heed
         self._control: deque[Arrival] = deque()
         self._fixes: deque[Arrival] = deque()
         self._sightings: deque[Arrival] = deque()
@@ -39,6 +48,8 @@ class Lanes:
         self._waiting: asyncio.Future[None] | None = None
 
     def control(self, signal: Signal) -> None:
+        if self._heed is not None:
+            self._heed(signal)
         self._put(self._control, signal, None)
 
     def fix(self, signal: Signal, acknowledge: Acknowledge | None = None) -> None:

@@ -7,6 +7,7 @@ events wherever the input is split, because before each signal everything due ru
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -113,7 +114,7 @@ class Pipeline:
         self.watch = watch
         self._register = register
         self._screen = screen
-        self._waiting = WaitingRoom(screen.counts)
+        self._waiting = WaitingRoom(screen.deny)
         self._written: set[tuple[str, str]] = set()
         """Stays that have a row in the outbox."""
         self._to_resume: dict[str, list[OpenStay]] = {}
@@ -167,7 +168,8 @@ class Pipeline:
         """Subjects and identities that no consent can release, from now on."""
         outcome = Outcome()
         self._now_s = max(self._now_s, t_s)
-        self._withdraw(self._register.deny(listed), outcome)
+        admitted = self._admitted(self._register.subjects())
+        self._withdraw(self._register.deny(listed), outcome, admitted)
         return outcome
 
     # --- who may know ---
@@ -175,8 +177,10 @@ class Pipeline:
     def _heed(self, signal: Signal, outcome: Outcome) -> None:
         match signal:
             case ConsentSignal():
+                named = [raw.get("subject") for raw in signal.records if isinstance(raw, dict)]
+                admitted = self._admitted(self._register.subjects() if signal.complete else named)
                 touched = self._register.absorb(signal.records, complete=signal.complete, t_s=self._now_s)
-                self._withdraw(touched, outcome)
+                self._withdraw(touched, outcome, admitted)
                 self._resume(touched & self._to_resume.keys(), outcome)
             case ObjectionSignal():
                 self._object(signal, outcome)
@@ -200,12 +204,15 @@ class Pipeline:
     def _object(self, signal: ObjectionSignal, outcome: Outcome) -> None:
         record = self._register.record_of(signal.subject)
         version = record.version if record else self._register.bar_of(signal.subject).version
-        key = self._screen.subject_key(signal.subject)
+        key, admitted = self._screen.subject_key(signal.subject), self._admitted([signal.subject])
         erased_version = max(version, 1) if signal.erase else 0
         self._register.bar(key, Bar(erased_version, version, signal.t_s, signal.t_s + KEPT_S))
-        self._withdraw({signal.subject}, outcome)
+        self._withdraw({signal.subject}, outcome, admitted)
 
-    def _withdraw(self, touched: Collection[str], outcome: Outcome) -> None:
+    def _admitted(self, subjects: Iterable[Any]) -> set[str]:
+        return {s for s in subjects if isinstance(s, str) and self._register.admits(s, self._now_s)}
+
+    def _withdraw(self, touched: Collection[str], outcome: Outcome, admitted: Collection[str]) -> None:
         """Of those who permit nothing any more nothing stays: not in the core, not waiting, not in a row."""
         self._screen.know(touched)
         for subject in sorted(touched):
@@ -213,11 +220,11 @@ class Pipeline:
                 continue
             self._tracker.forget(subject)
             self._waiting.forget(subject)
-            bar = self._register.bar_of(subject)
-            outcome.withdrawn.append(Withdrawal(subject, self._screen.subject_key(subject), bar))
+            key, bar = self._screen.subject_key(subject), self._register.bar_of(subject)
+            outcome.withdrawn.append(Withdrawal(subject, key, bar, subject in admitted))
             self._to_resume.pop(subject, None)
-            for key in sorted(k for k in self._written if k[0] == subject):
-                self._close(*key, outcome)
+            for _, zone in sorted(k for k in self._written if k[0] == subject):
+                self._close(subject, zone, outcome)
             if self._register.record_of(subject) is None:
                 self._screen.forget(subject)
 

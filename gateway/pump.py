@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import NoReturn, Protocol
 
 from gateway.clock import PipelineClock
-from gateway.consent import ConsentScreen
+from gateway.consent.bars import Withdrawal
 from gateway.lanes import Acknowledge, Lanes
 from gateway.outbox import Outbox, Transaction
 from gateway.pipeline import Outcome, Pipeline
@@ -25,14 +26,24 @@ BREATH_S = 0.05
 FINISH_S = 2.0
 
 
+class Keeper(Protocol):
+    """Who sees to the rest of a withdrawal."""
+
+    def heed(self, withdrawals: Sequence[Withdrawal]) -> None:
+        """Told before these are committed."""
+
+    def carried_out(self, withdrawals: Sequence[Withdrawal], removed: int) -> None:
+        """Told afterwards, with how many queued events went."""
+
+
 class Pump:
     def __init__(
-        self, lanes: Lanes, pipeline: Pipeline, outbox: Outbox, screen: ConsentScreen, clock: PipelineClock
+        self, lanes: Lanes, pipeline: Pipeline, outbox: Outbox, keeper: Keeper, clock: PipelineClock
     ) -> None:
         self._lanes = lanes
         self._pipeline = pipeline
         self._outbox = outbox
-        self._screen = screen
+        self._keeper = keeper
         self._clock = clock
         self._owed: deque[tuple[int, list[Acknowledge]]] = deque()
         """Acknowledgements by the transaction that they wait for, rising."""
@@ -68,7 +79,8 @@ class Pump:
             self._owed.append((self._submitted, acknowledges))
             self._pay()
         if outcome.withdrawn:
-            await self._outbox.purge(outcome.withdrawn)
+            self._keeper.heed(outcome.withdrawn)
+            self._keeper.carried_out(outcome.withdrawn, await self._outbox.purge(outcome.withdrawn))
 
     def _thank(self) -> None:
         self._committed += 1

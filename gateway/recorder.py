@@ -2,46 +2,95 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
+from gateway import recordings
 from gateway.errors import RecordingError
-from gateway.identity import Identification
-from gateway.model import Fix, Message, ReceiverState, Sighting, Signal
+from gateway.identity import Enrolment, Identification
+from gateway.model import Fix, Label, Message, ReceiverState, Sighting, Signal
 from gateway.profiles import Part
-from gateway.recording import format_line
+from gateway.recording import format_line, parse_labelled
+
+FLUSH_BYTES = 1 << 16
 
 
 class NamedDevices:
-    """`--survey ID…`: these devices and no others, each a subject of its own."""
+    """`--survey ID…`: these devices and no others, each a subject of its own; never one that is enrolled."""
 
-    def __init__(self, identities: Collection[str]) -> None:
+    def __init__(self, identities: Collection[str], enrolment: Enrolment) -> None:
         self._identities = frozenset(identity.lower() for identity in identities)
+        self._enrolment = enrolment
 
-    def subject_of(self, identity: str, t_s: float) -> str | None:  # noqa: ARG002 - named is named
-        return identity if identity in self._identities else None
+    def subject_of(self, identity: str, t_s: float) -> str | None:
+        if identity not in self._identities or self._enrolment.subject_of(identity, t_s) is not None:
+            return None
+        return identity
 
     def admits(self, subject: str, t_s: float) -> bool:  # noqa: ARG002 - named is admitted
         return subject in self._identities
 
 
+class StillAdmitted:
+    """Who is enrolled and admitted now, whatever the time of a signal is."""
+
+    def __init__(self, subjects: Mapping[str, str]) -> None:
+        """`subjects`: identity → subject, of those alone who are admitted."""
+        self._subjects = subjects
+
+    def subject_of(self, identity: str, t_s: float) -> str | None:  # noqa: ARG002 - as of now
+        return self._subjects.get(identity)
+
+    def admits(self, subject: str, t_s: float) -> bool:  # noqa: ARG002 - only such are known here
+        return True
+
+
+def enrolled_part(identification: Identification, signal: Signal) -> list[Signal]:
+    """The signal as far as it concerns an enrolled device: itself, parts of it, or nothing.
+
+    What a remote receiver reports in one message about many devices is taken apart, so that a foreign
+    address cannot ride along.
+    """
+    if isinstance(signal, ReceiverState):
+        return [signal]
+    if not isinstance(signal, Sighting | Message):
+        return []
+    heard = identification.heard(signal)
+    enrolled = [i for i, observation in heard if observation is not None or _is_known_part(i)]
+    if isinstance(signal, Message) and any(isinstance(i, Fix | Part) or not i.adv for i in enrolled):
+        return [signal] if len(enrolled) == len(heard) else []  # else it names somebody else as well
+    return [item for item in enrolled if isinstance(item, Sighting)]
+
+
+def enrolled_line(identification: Identification, enrolment: Enrolment, line: bytes) -> list[bytes]:
+    """The same of a line of a recording; a line that cannot be read goes."""
+    try:
+        entry = parse_labelled(line)
+    except ValueError:
+        return []
+    if isinstance(entry, Label):
+        return [line] if enrolment.subject_of(entry.device, entry.t_s) is not None else []
+    kept = enrolled_part(identification, entry)
+    return [line] if kept == [entry] else [format_line(signal) for signal in kept]
+
+
 class Recorder:
     """One recording; use as a context manager. RecordingError when the file exists or cannot be written.
 
-    What a remote receiver reports in one message about many devices is taken apart, so that a foreign
-    address cannot ride along. Mode 0600: a recording is personal data.
+    Mode 0600: a recording is personal data.
     """
 
     def __init__(self, path: Path, identification: Identification, *, max_bytes: int) -> None:
         self._path = path
         self._identification = identification
         self._max_bytes = max_bytes
+        self._unwritten: list[bytes] = []
+        self._unwritten_bytes = 0
         self.lines = 0
         self.bytes = 0
-        """Written so far, before compression."""
+        """Taken so far, before compression."""
 
     @property
     def is_full(self) -> bool:
@@ -49,42 +98,35 @@ class Recorder:
 
     def __enter__(self) -> Self:
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:
             raise RecordingError(f"{self._path} exists; a recording is never written over") from None
         except OSError as error:
             raise RecordingError(f"{self._path}: {error.strerror}") from None
-        raw = os.fdopen(descriptor, "wb")
-        self._raw: IO[bytes] = raw
-        self._file: IO[bytes] = gzip.open(raw, "wb") if self._path.suffix == ".gz" else raw  # type: ignore[assignment]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._raw.close()
+        self.flush()
 
     def take(self, signal: Signal) -> None:
         """Write the signal as far as it concerns an enrolled device."""
-        if isinstance(signal, ReceiverState):
-            self._write(signal)
-        if not isinstance(signal, Sighting | Message):
-            return
-        heard = self._identification.heard(signal)
-        enrolled = [i for i, observation in heard if observation is not None or _is_known_part(i)]
-        if isinstance(signal, Message) and any(isinstance(i, Fix | Part) or not i.adv for i in enrolled):
-            if len(enrolled) == len(heard):  # else it names somebody else as well
-                self._write(signal)
-        else:
-            for item in enrolled:
-                self._write(item)  # type: ignore[arg-type]
+        for part in enrolled_part(self._identification, signal):
+            if self.is_full:
+                return
+            line = format_line(part)
+            self._unwritten.append(line)
+            self._unwritten_bytes += len(line)
+            self.lines += 1
+            self.bytes += len(line)
+        if self._unwritten_bytes >= FLUSH_BYTES:
+            self.flush()
 
-    def _write(self, signal: Signal) -> None:
-        if self.is_full:
-            return
-        line = format_line(signal)
-        self._file.write(line)
-        self.lines += 1
-        self.bytes += len(line)
+    def flush(self) -> None:
+        """What was taken is in the file when this returns."""
+        if self._unwritten:
+            recordings.append(self._path, b"".join(self._unwritten))
+            self._unwritten.clear()
+            self._unwritten_bytes = 0
 
 
 def _is_known_part(item: Sighting | Fix | Part) -> bool:

@@ -108,7 +108,7 @@ def read(path: Path) -> Iterator[Signal]:
 
 def read_labelled(path: Path) -> Iterator[Signal | Label]:
     """Signals and labels, in the order of the file; otherwise as `read`."""
-    with _open(path) as file:
+    with opened(path) as file:
         number = 0
         while line := _next_line(path, file):
             number += 1
@@ -117,13 +117,14 @@ def read_labelled(path: Path) -> Iterator[Signal | Label]:
             if not line.strip():
                 continue
             try:
-                entry = _entry(line)
+                entry = parse_labelled(line)
             except ValueError as error:
                 raise RecordingError(f"{path.name}:{number}: {error}") from None
             yield entry
 
 
-def _open(path: Path) -> io.BufferedIOBase:
+def opened(path: Path) -> io.BufferedIOBase:
+    """The lines of a recording as bytes. RecordingError where it cannot be opened."""
     try:
         return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
     except OSError as error:
@@ -139,11 +140,12 @@ def _next_line(path: Path, file: io.BufferedIOBase) -> bytes:
 
 def parse(line: bytes) -> Signal | None:
     """One line; None for a label. ValueError says what is wrong with it."""
-    entry = _entry(line)
+    entry = parse_labelled(line)
     return None if isinstance(entry, Label) else entry
 
 
-def _entry(line: bytes) -> Signal | Label:
+def parse_labelled(line: bytes) -> Signal | Label:
+    """One line. ValueError says what is wrong with it."""
     try:
         entry = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

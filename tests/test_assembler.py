@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway import recording
+from gateway.consent import Register
 from gateway.counts import Counts
 from gateway.identity import Identification
 from gateway.model import Fix, Message, SiteMap
@@ -211,7 +212,7 @@ def test_vehicles_do_not_mix_and_the_same_parts_give_the_same_fixes() -> None:
 
 def test_a_recording_keeps_the_parts_of_named_vehicles_and_of_no_other(tmp_path: Path) -> None:
     identification = Identification(
-        SiteMap("s"), load_profiles(), NamedDevices(["vehicle:anna/golf"]), Counts()
+        SiteMap("s"), load_profiles(), NamedDevices(["vehicle:anna/golf"], Register(Counts())), Counts()
     )
     said = [
         Message(T, f"ovms/{vehicle}/metric/v/p/{name}", b"7.5", retain=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -183,6 +184,23 @@ def test_check_names_every_problem(place: Path) -> None:
     assert "fences.park.kind" in result.stderr
     assert "did you mean car_park?" in result.stderr
     assert "gateway.yaml" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("consent", "words"),
+    [
+        ("{feed: {file: consent.yaml}}", "consent records in consent.yaml."),
+        ("{feed: {mqtt: local}}", "consents over MQTT from local."),
+        ("{feed: {http: {url: 'http://[::1]:80/c'}}}", "consents over HTTP from http://[::1]:80/c."),
+        ("{feed: {mqtt: local}, signed_by: [none.pem]}", "none.pem:1:1: cannot be read"),
+    ],
+)
+def test_check_says_where_consents_come_from(demo: Path, consent: str, words: str) -> None:
+    path = demo / "config" / "gateway.yaml"
+    path.write_text(re.sub(r"(?m)^consent:.*$", f"consent: {consent}", path.read_text()))
+    result = gateway("check", demo / "config")
+    assert words in result.output
+    assert result.exit_code == ("none.pem" in words)
 
 
 def test_record_needs_a_new_file(demo: Path) -> None:

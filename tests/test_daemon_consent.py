@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from consent_feeds import ADDRESS, manifest
 from consent_server import ConsentServer
-from daemons import TAG, Place, Platform, consent, heard, platform, raw, sender, until
+from daemons import TAG, Place, Platform, advertisement, consent, heard, platform, raw, sender, until
 from mosquitto import Mosquitto
 
 from gateway.mqtt import Connection
@@ -98,3 +100,29 @@ async def test_by_http(place: Place) -> None:
         said = place.log.read_text()
     assert "anna" not in said
     assert "after=" not in said  # httpx would log every request
+
+
+async def test_a_recording_holds_who_is_enrolled_by_the_feed_and_nobody_else(
+    place: Place, tmp_path: Path
+) -> None:
+    feed_by(place, "{mqtt: local}")
+    out = tmp_path / "recording.jsonl"
+    command = [sys.executable, "-m", "gateway", "record", "--config", str(place.config), "--out", str(out)]
+    async with sender(place) as s:
+        retained = {"k1": record("anna", 1), "k2": record("ben", 2, status="ConsentWithdrawn")}
+        for key, content in retained.items():
+            await s.publish(f"{ADDRESS}{key}", content, retain=True)
+        await s.publish(f"{ADDRESS}_manifest", manifest(retained, time.time()), retain=True)
+        recorder = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        assert recorder.stderr is not None
+        async with asyncio.timeout(20):
+            while b"2 records, as their manifest says" not in await recorder.stderr.readline():
+                pass
+        await asyncio.sleep(0.5)  # and the other broker connection, for what is heard
+        for n in (1, 2, 77):
+            await heard(s, "pi-01", raw(n, -45))
+        await asyncio.sleep(0.5)
+        recorder.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(recorder.communicate(), 20)
+    recorded = out.read_text()
+    assert [advertisement(n) in recorded for n in (1, 2, 77)] == [True, False, False]

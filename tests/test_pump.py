@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from consents import entry, record
 
 from gateway.clock import PipelineClock
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
+from gateway.consent.bars import Withdrawal
 from gateway.core import Core
 from gateway.counts import Counts
 from gateway.identity import Identification
@@ -36,6 +38,16 @@ PURPOSE = Purpose(
 )
 
 
+class Nobody:
+    """Sees to nothing; nobody withdraws here."""
+
+    def heed(self, withdrawals: Sequence[Withdrawal]) -> None:
+        raise AssertionError(withdrawals)
+
+    def carried_out(self, withdrawals: Sequence[Withdrawal], removed: int) -> None:
+        raise AssertionError(withdrawals, removed)
+
+
 def sighting(t_s: float, adv: bytes = ADV) -> Sighting:
     return Sighting(t_s, "pi-01", "c3:00:00:25:ef:6a", "random", -45.0, adv)
 
@@ -58,7 +70,7 @@ async def test_thanks_come_after_the_commit_and_in_order(tmp_path: Path) -> None
     thanked: list[str] = []
     path = tmp_path / "outbox.sqlite"
     async with Outbox(path, ["platform"], commit_delay_s=0.2, counts=counts) as outbox:
-        pump = Pump(lanes, pipeline, outbox, screen, PipelineClock())
+        pump = Pump(lanes, pipeline, outbox, Nobody(), PipelineClock())
         lanes.fix(sighting(start_s, UNKNOWN), lambda: thanked.append("a stranger"))
         await pump.step()
         assert thanked == ["a stranger"]  # nothing came of it, nothing is waited for

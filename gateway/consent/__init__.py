@@ -2,7 +2,7 @@
 
 from gateway.consent.keys import Keys, load_keys
 from gateway.consent.policy import Policy, Purpose, Recipient
-from gateway.consent.records import ConsentEntry, SubjectRecord, load_consent_file
+from gateway.consent.records import ConsentEntry, SubjectRecord, load_consent_file, load_deny_list
 from gateway.consent.register import Register
 from gateway.consent.release import Release
 from gateway.consent.screen import ConsentScreen, Stored
@@ -21,5 +21,6 @@ __all__ = [
     "SubjectRecord",
     "Tally",
     "load_consent_file",
+    "load_deny_list",
     "load_keys",
 ]

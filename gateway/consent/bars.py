@@ -43,6 +43,8 @@ class Withdrawal(Struct, frozen=True):
     """HMAC of the subject, under which the rest of the program knows it."""
     bar: Bar
     """What must outlive a restart; `OPEN`: nothing, the feed says it again."""
+    was_admitted: bool = True
+    """Until now something of the subject could be released; else this is no news."""
 
     @property
     def is_erasure(self) -> bool:

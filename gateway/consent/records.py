@@ -88,6 +88,14 @@ def parse_record(raw: Any) -> SubjectRecord | None:
         return None
 
 
+def load_deny_list(path: Path) -> list[str]:
+    """Subjects and identities that no consent can release. ConfigError with every problem of the file."""
+    document = load(path, top=list)
+    validate(document, list[Reference])
+    listed: list[str] = document.data
+    return listed
+
+
 def load_consent_file(path: Path) -> list[dict[str, Any]]:
     """The records of a local file, complete in itself. ConfigError with every problem of the file.
 

@@ -184,6 +184,21 @@ class Register:
             return "not_yet_valid"
         return "zone" if zones is not None and zone not in zones else self.doubt(now_s) or "stale"
 
+    def subjects(self) -> list[str]:
+        """Everybody who is enrolled."""
+        return list(self._holdings.subjects())
+
+    def admitted_identities(self, now_s: float) -> dict[str, str]:
+        """Identity → subject, of everybody of whom something could be released now."""
+        found: dict[str, str] = {}
+        for subject in self._holdings.subjects():
+            held = self._holdings.get(subject)
+            if held is not None and self.admits(subject, now_s):
+                for identity in map(str.lower, held.record.identities):
+                    if self.subject_of(identity, now_s) == subject:
+                        found[identity] = subject
+        return found
+
     def record_of(self, subject: str) -> SubjectRecord | None:
         """What is held of a subject."""
         held = self._holdings.get(subject)

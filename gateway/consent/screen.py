@@ -12,8 +12,9 @@ import msgspec
 
 from gateway.consent.keys import Keys
 from gateway.consent.policy import PLATFORM, Policy, Purpose, Recipient
-from gateway.consent.register import Permit, Register
+from gateway.consent.register import Denial, Permit, Register
 from gateway.consent.release import _SEAL, Release
+from gateway.consent.tally import Tally
 from gateway.counts import Counts
 from gateway.model import ClockTrust, ConsentSignal, FeedState, ObjectionSignal, Presence, Signal
 
@@ -49,12 +50,16 @@ class Stored(Protocol):
 class ConsentScreen:
     """Decides at event time (`releases`) and again at send time (`again`)."""
 
-    def __init__(self, policy: Policy, register: Register, keys: Keys, counts: Counts) -> None:
+    def __init__(
+        self, policy: Policy, register: Register, keys: Keys, counts: Counts, tally: Tally | None = None
+    ) -> None:
+        """`tally`: told of each decision, for the audit log."""
         self._policy = policy
         self._register = register
         self._keys = keys
         self.counts = counts
-        self._version = policy.version
+        self._tally = tally
+        self.policy_version = policy.version
         self._source = f"/sites/{policy.site}/gateways/{policy.gateway}"
         self._subjects: dict[bytes, str] = {}
         """Subject key → subject, of those that are held."""
@@ -112,13 +117,14 @@ class ConsentScreen:
         purpose = self._purpose_of(stored)
         subject = self._subjects.get(stored.subject_key)
         if subject is None or purpose is None:
-            self._deny("not_enrolled" if subject is None else "no_purpose")
+            denial = "not_enrolled" if subject is None else "no_purpose"
+            self._note(stored.recipient, stored.purpose, stored.change, denial, now_s)
             return "withdrawn"
         verdict = self._register.decide(
             subject, stored.purpose, stored.recipient, stored.zone, t_s=stored.t_s, now_s=now_s
         )
         if not isinstance(verdict, Permit):
-            self._deny(verdict)
+            self._note(stored.recipient, stored.purpose, stored.change, verdict, now_s)
             return "expired" if verdict == "expired" else "withdrawn"
         return Release(
             _SEAL, recipient=stored.recipient, id=stored.id, subject_key=stored.subject_key,
@@ -137,7 +143,7 @@ class ConsentScreen:
 
     def _as_listed_now(self, body: bytes, purpose: Purpose) -> bytes:
         """Without fields that the settings list no more, if they changed since it was stored."""
-        if f'"policyversion":"{self._version}"'.encode() in body:
+        if f'"policyversion":"{self.policy_version}"'.encode() in body:
             return body
         event = msgspec.json.decode(body)
         event["data"] = {k: v for k, v in event.get("data", {}).items() if k in purpose.fields}
@@ -156,7 +162,7 @@ class ConsentScreen:
         return set()
 
     def _first_permitted(self, presence: Presence, recipient: Recipient, now_s: float) -> Release | None:
-        denial = "no_purpose"
+        denial, term = "no_purpose", ""
         for purpose in recipient.purposes:
             if presence.change not in purpose.changes:
                 continue
@@ -166,14 +172,21 @@ class ConsentScreen:
                 presence.subject, purpose.term, recipient.name, presence.zone, t_s=presence.t_s, now_s=now_s
             )
             if isinstance(verdict, Permit):
-                self.counts.count("consent", "released")
+                self._note(recipient.name, purpose.term, presence.change, "released", now_s)
                 return self._make(presence, recipient, purpose, verdict)
-            denial = verdict
-        self._deny(denial)
+            denial, term = verdict, purpose.term
+        self._note(recipient.name, term, presence.change, denial, now_s)
         return None
 
-    def _deny(self, reason: str) -> None:
-        self.counts.count("consent", f"denied_{reason}")
+    def deny(self, presence: Presence, doubt: Denial, now_s: float) -> None:
+        """Nobody gets it: the doubt about everybody did not pass in time."""
+        for recipient in self._policy.recipients:
+            self._note(recipient.name, "", presence.change, doubt, now_s)
+
+    def _note(self, recipient: str, purpose: str, change: str, verdict: str, now_s: float) -> None:
+        self.counts.count("consent", verdict if verdict == "released" else f"denied_{verdict}")
+        if self._tally is not None:
+            self._tally.note(recipient, purpose, change, verdict, now_s)
 
     def _make(self, presence: Presence, recipient: Recipient, purpose: Purpose, permit: Permit) -> Release:
         is_platform = recipient.name == PLATFORM
@@ -198,7 +211,7 @@ class ConsentScreen:
             "consentid": permit.record_id
             if is_platform
             else self._keys.consent_id(recipient.name, permit.record_id),
-            "policyversion": self._version,
+            "policyversion": self.policy_version,
         }
         if expires_s is not None:
             event["expirytime"] = rfc3339(expires_s)

@@ -173,13 +173,15 @@ class Outbox:
         removed = await self._written(partial(self._store.remove, recipient, list(sequences), reason))
         self._counts.count("outbox", "removed", removed)
 
-    async def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason = "withdrawn") -> None:
+    async def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason = "withdrawn") -> int:
         """Removes what these subjects have here, submitted or queued, with a tombstone per recipient, and
         their open stays; their bars stay, and a sweep is asked for, all in one transaction. Commits at once
-        and empties the write-ahead log, so that nothing stays readable in the files.
+        and empties the write-ahead log, so that nothing stays readable in the files. How many events went.
         """
         written = self._written(partial(self._store.purge, list(withdrawals), reason), at_once=True)
-        self._counts.count("outbox", "removed", await written)
+        removed = await written
+        self._counts.count("outbox", "removed", removed)
+        return removed
 
     async def vacuum(self, pages: int) -> int:
         """Gives up to `pages` free pages back to the file system; how many are left."""

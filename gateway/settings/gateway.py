@@ -197,6 +197,8 @@ class Consent(Section):
     """Name of the broker where it is said who drives a shared car; None: that of the feed, if any."""
     signed_by: Annotated[tuple[Path, ...], AfterValidator(_some)] | None = None
     """Public keys, one of which has to have signed each record; None: signatures are not asked for."""
+    deny: Path | None = None
+    """File with a list of subjects and identities that no consent can release, staff's tags for one."""
 
     @model_validator(mode="before")
     @classmethod

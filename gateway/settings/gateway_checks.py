@@ -115,11 +115,9 @@ def _consent(rest: Remains[GatewaySettings], settings: GatewaySettings, director
         text = f"asking every {feed.http.interval:g} s cannot keep up with a max_age of {consent.max_age:g} s"
         yield rest.problem(("consent", "feed", "http"), text, at_key=True)
     if feed.http is not None and "@" in urlsplit(feed.http.url).netloc:
-        path, text = (
-            ("consent", "feed", "http", "url"),
-            "a user or password is never written here; use `token`",
-        )
-        yield msgspec.structs.replace(rest.problem(path, text), source="")
+        text = "a user or password is never written here; use `token`"
+        problem = rest.problem(("consent", "feed", "http", "url"), text)
+        yield msgspec.structs.replace(problem, source="")
     if feed.http is not None:
         yield from _written_out(rest, feed.http.token, directory, ("consent", "feed", "http", "token"))
 

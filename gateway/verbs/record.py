@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Collection
 from pathlib import Path
 
 from msgspec import Struct
 
-from gateway import assembly
+from gateway import assembly, recordings
 from gateway.clock import PipelineClock
-from gateway.consent import Keys, Register
+from gateway.consent import Keys, Register, load_consent_file
 from gateway.consent.keys import KEY_BYTES
+from gateway.errors import ConfigError
 from gateway.hearing import consent_sources_of, sources_of
 from gateway.identity import Enrolment, Identification
 from gateway.lanes import Lanes
 from gateway.model import ConsentSignal, DriverSignal, FeedState
 from gateway.recorder import NamedDevices, Recorder
+from gateway.settings.gateway import Consent
 
 BATCH = 1_000
+FLUSH_S = 1.0
+FOLLOW_S = 5.0
+
+_log = logging.getLogger("gateway.record")
 
 
 class Limits(Struct, frozen=True):
@@ -33,7 +40,9 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
     # Nothing is released here, so no key is needed.
     assembled = assembly.assemble(configuration, Keys(bytes(KEY_BYTES)))
     assembled.register.absorb(configuration.consent_records, complete=True)
-    enrolment: Enrolment = NamedDevices(survey) if survey else assembled.register
+    register = assembled.register
+    register.deny(configuration.denied)
+    enrolment: Enrolment = NamedDevices(survey, register) if survey else register
     identification = Identification(
         assembled.site, assembled.profiles, enrolment, assembled.counts, assembled.identity_keys
     )
@@ -42,12 +51,14 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock, lanes = PipelineClock(), Lanes(assembled.counts)
     sources = list(sources_of(assembled, lanes, clock, role="record", persistent=False))
-    if not survey:
-        sources += consent_sources_of(assembled, lanes, clock, role="record-consent")
+    sources += consent_sources_of(assembled, lanes, clock, role="record-consent")
     with Recorder(out, identification, max_bytes=limits.max_bytes) as recorder:
+        if not survey:
+            recordings.enlist(assembled.settings.gateway.state_dir, out)
         async with asyncio.TaskGroup() as group:
             hearing = [group.create_task(source.run()) for source in sources]
-            writing = group.create_task(_write(lanes, recorder, assembled.register, stop))
+            writing = group.create_task(_write(lanes, recorder, register, stop))
+            hearing.append(group.create_task(_follow(assembled.settings.consent, register, clock)))
             try:
                 async with asyncio.timeout(limits.max_s):
                     await stop.wait()
@@ -55,28 +66,49 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
                 pass
             for task in [*hearing, writing]:
                 task.cancel()
-        _drain(lanes, recorder, assembled.register)
-        return recorder.lines
+        _drain(lanes, recorder, register)
+    return recorder.lines
 
 
 async def _write(lanes: Lanes, recorder: Recorder, register: Register, stop: asyncio.Event) -> None:
     while not recorder.is_full:
-        await lanes.wait(None)
+        await lanes.wait(FLUSH_S)
         _drain(lanes, recorder, register)
-        await asyncio.sleep(0)
+        recorder.flush()
+        await asyncio.sleep(0.1)
     stop.set()
+
+
+async def _follow(consent: Consent | None, register: Register, clock: PipelineClock) -> None:
+    """A consent file that is changed is read again: whoever withdrew is heard no more."""
+    path = consent.feed.file if consent is not None else None
+    if path is None:
+        return
+    changed_ns = path.stat().st_mtime_ns
+    while True:
+        await asyncio.sleep(FOLLOW_S)
+        try:
+            now_ns = path.stat().st_mtime_ns
+            if now_ns != changed_ns:
+                records = await asyncio.to_thread(load_consent_file, path)
+                register.absorb(records, complete=True, t_s=clock())
+                changed_ns = now_ns
+        except (ConfigError, OSError) as error:
+            _log.error("%s was not taken over: %s", path.name, error)
 
 
 def _drain(lanes: Lanes, recorder: Recorder, register: Register) -> None:
     while arrivals := lanes.drain(BATCH):
         for arrival in arrivals:
-            match arrival.signal:
-                case ConsentSignal(t_s, records, complete):
-                    register.absorb(records, complete=complete, t_s=t_s)
-                case FeedState() as state:
-                    register.confirm(state)
-                case DriverSignal() as said:
-                    register.drives(said)
-            recorder.take(arrival.signal)
+            heard = arrival.signal
+            match heard:
+                case ConsentSignal():
+                    register.absorb(heard.records, complete=heard.complete, t_s=heard.t_s)
+                case FeedState():
+                    register.confirm(heard)
+                case DriverSignal():
+                    register.drives(heard)
+                case _ if register.doubt(heard.t_s) is None:
+                    recorder.take(heard)
             if arrival.acknowledge is not None:
                 arrival.acknowledge()

@@ -86,8 +86,11 @@ def _consented(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit:
     configuration = assembly.read_configuration(directory)
     if wanted.device_class is not None:
         configuration.site = msgspec.structs.replace(configuration.site, device_class=wanted.device_class)
-    assembled = assembly.assemble(configuration, _keys(configuration), hold=wanted.reorder == "hold")
+    assembled = assembly.assemble(
+        configuration, _keys(configuration), hold=wanted.reorder == "hold", confirmed=True
+    )
     pipeline = assembled.pipeline
+    pipeline.deny(configuration.denied, 0.0)
 
     def watch(presence: Presence) -> None:
         emit(stages.presence_line(presence))

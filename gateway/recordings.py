@@ -1,0 +1,151 @@
+"""The recordings that a withdrawal must reach: a list of them in the state directory, and their rewriting.
+
+A recording is appended to by `gateway record` and rewritten by whoever holds the state directory, perhaps at
+the same time: both hold the file's lock for as long as it takes, and look whether it is still the same file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from gateway.errors import RecordingError
+from gateway.recording import MAX_LINE_BYTES, opened
+
+LIST_FILE = "recordings.json"
+
+Part = Callable[[bytes], list[bytes]]
+"""What of a line may stay: the line itself, parts of it, or nothing."""
+
+
+def enlist(state_dir: Path, path: Path) -> None:
+    """From now on withdrawals reach this recording. RecordingError where the list cannot be written."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _list_of(state_dir) as listed:
+            _write_list(state_dir, [*dict.fromkeys([*listed, str(path.absolute())])])
+    except OSError as error:
+        raise RecordingError(
+            f"{state_dir}: {error.strerror}; recordings are listed there, so that a withdrawal reaches them"
+        ) from None
+
+
+def enlisted(state_dir: Path) -> list[Path]:
+    """Those that are still there; the others are taken off the list."""
+    if not (state_dir / LIST_FILE).exists():
+        return []
+    with _list_of(state_dir) as listed:
+        there = [path for path in listed if Path(path).exists()]
+        if there != listed:
+            _write_list(state_dir, there)
+    return [Path(path) for path in there]
+
+
+def append(path: Path, lines: bytes) -> None:
+    """RecordingError when the file is gone or the disk refuses: then nothing of it is left there."""
+    try:
+        with _locked(path) as descriptor:
+            size = os.lseek(descriptor, 0, os.SEEK_END)
+            data = gzip.compress(lines, mtime=0) if path.suffix == ".gz" else lines
+            try:
+                while data:
+                    data = data[os.write(descriptor, data) :]
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror}") from None
+
+
+def rewrite(path: Path, part: Part) -> int:
+    """Keeps of each line what `part` says; how many lines went. RecordingError when it cannot be done.
+
+    All or nothing: the new file takes the old one's name when it is whole and on disk. What cannot be read
+    any more (a tail torn by a power cut) goes.
+    """
+    beside = path.with_name(f".{path.name}.sweeping")
+    try:
+        with _locked(path):
+            removed = _copy(path, beside, part)
+            if removed:
+                beside.replace(path)
+                sync_directory(path.parent)
+            else:
+                beside.unlink()
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror}") from None
+    return removed
+
+
+def _copy(path: Path, beside: Path, part: Part) -> int:
+    beside.unlink(missing_ok=True)  # of a run that was cut off
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    removed = 0
+    with os.fdopen(descriptor, "wb") as raw:
+        with gzip.open(raw, "wb") if path.suffix == ".gz" else contextlib.nullcontext(raw) as out:
+            for line in _lines(path):
+                kept = part(line)
+                removed += kept != [line]
+                out.writelines(kept)
+        raw.flush()
+        os.fsync(raw.fileno())
+    return removed
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Up to the first that cannot be read."""
+    with opened(path) as file, contextlib.suppress(EOFError, gzip.BadGzipFile):
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            yield line
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """A descriptor of the file that has this name, locked."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _list_of(state_dir: Path) -> Iterator[list[str]]:
+    path = state_dir / LIST_FILE
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with _locked(path):
+        try:
+            yield msgspec.json.decode(path.read_bytes() or b"[]", type=list[str])
+        except msgspec.DecodeError:
+            raise RecordingError(f"{path} is damaged: it names the recordings that erasures reach") from None
+
+
+def _write_list(state_dir: Path, paths: list[str]) -> None:
+    beside = state_dir / f".{LIST_FILE}"
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(paths))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(state_dir / LIST_FILE)
+    sync_directory(state_dir)
+
+
+def sync_directory(directory: Path) -> None:
+    """New and renamed names are on disk when this returns."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,100 @@
+"""What a withdrawal leaves to be done after its commit: free pages given back, recordings rewritten.
+
+The store remembers that a sweep was asked for until it is done, so that a crash at any step resumes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from msgspec import Struct
+
+from gateway import recordings
+from gateway.errors import RecordingError, StoreError
+from gateway.outbox import Outbox
+from gateway.recordings import Part
+
+PIECE_PAGES = 256
+"""Freed at a time: a few milliseconds of the writer's thread."""
+LOOK_S = 30.0
+"""How often recordings that grow are looked at: another process writes them."""
+AGAIN_S = 1.0
+
+_log = logging.getLogger("gateway.sweep")
+
+
+class Swept(Struct):
+    """What went, and what could not be done."""
+
+    lines: int = 0
+    """Of recordings."""
+    problems: list[str] = []
+
+
+class Sweep:
+    """Use `run` as a task; `ask` after each withdrawal."""
+
+    def __init__(self, outbox: Outbox, state_dir: Path, part: Callable[[], Part | None]) -> None:
+        """`part()` says what of a recording's line may stay by now; None while nobody knows, as before the
+        feed of consents is confirmed.
+        """
+        self._outbox = outbox
+        self._state_dir = state_dir
+        self._part = part
+        self._asked = asyncio.Event()
+        self._looked_at: dict[Path, int] = {}
+        """Recording → time of its last change when it was swept."""
+
+    def ask(self) -> None:
+        self._asked.set()
+
+    async def run(self) -> NoReturn:
+        self._asked.set()  # what was withdrawn while this program did not run
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+            self._asked.clear()
+            try:
+                swept = await self.once()
+            except StoreError as error:
+                _log.warning("the sweep after a withdrawal is tried again: %s", error)
+                swept = None
+            if swept is None or swept.problems:
+                await asyncio.sleep(AGAIN_S)
+                self._asked.set()
+
+    async def once(self) -> Swept | None:
+        """All of it, once; None while it is not known who may stay."""
+        asked = await self._outbox.sweep_due()
+        if asked:
+            self._looked_at.clear()
+            while await self._outbox.vacuum(PIECE_PAGES):  # noqa: ASYNC110 - others write between pieces
+                await asyncio.sleep(0)
+        part = self._part()
+        if part is None:
+            return None
+        swept = await asyncio.to_thread(self._recordings, part)
+        for problem in swept.problems:
+            _log.error("a withdrawal does not reach a recording: %s", problem)
+        if asked and not swept.problems:
+            await self._outbox.swept(asked)
+        return swept
+
+    def _recordings(self, part: Part) -> Swept:
+        swept = Swept(0, [])
+        for path in recordings.enlisted(self._state_dir):
+            try:
+                changed_ns = path.stat().st_mtime_ns
+                if self._looked_at.get(path) != changed_ns:
+                    swept.lines += recordings.rewrite(path, part)
+                    self._looked_at[path] = path.stat().st_mtime_ns
+            except (OSError, RecordingError) as error:
+                swept.problems.append(str(error))
+        return swept
