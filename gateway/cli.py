@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from gateway import __version__
+from gateway.cli_consent import consent
 from gateway.cli_simulate import simulate
 from gateway.cli_words import (
     EXIT_CONFIG,
@@ -235,6 +236,7 @@ def scan(directory: Path | None, seconds: float, adapter: str | None, as_json: b
 
 
 main.add_command(simulate)
+main.add_command(consent)
 
 
 @main.command()

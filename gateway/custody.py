@@ -17,7 +17,7 @@ from gateway.counts import Counts
 from gateway.errors import StoreError
 from gateway.identity import Identification
 from gateway.lanes import Lanes
-from gateway.model import ClockTrust
+from gateway.model import ClockTrust, ObjectionSignal
 from gateway.outbox import Outbox
 from gateway.recorder import StillAdmitted, enrolled_line
 from gateway.recordings import Part
@@ -49,6 +49,7 @@ class Custody:
             keep_s=settings.audit.keep,
         )
         self._breaking: set[asyncio.Task[None]] = set()
+        self._expected: dict[bytes, asyncio.Event] = {}
 
     async def __aenter__(self) -> Custody:
         await asyncio.to_thread(self._audit.__enter__)
@@ -78,9 +79,20 @@ class Custody:
             self._breaking.add(task)
             task.add_done_callback(self._breaking.discard)
 
+    async def object(self, signal: ObjectionSignal) -> None:
+        """Returns when the objection is through the pipeline and committed."""
+        committed = self._expected.setdefault(
+            self._assembly.screen.subject_key(signal.subject), asyncio.Event()
+        )
+        self._lanes.control(signal)
+        await committed.wait()
+
     def carried_out(self, withdrawals: Sequence[Withdrawal], removed: int) -> None:
         """They are committed: the rest is swept, and what was news is told."""
         self.sweep.ask()
+        for withdrawal in withdrawals:
+            if (committed := self._expected.pop(withdrawal.key, None)) is not None:
+                committed.set()
         news = [w for w in withdrawals if w.was_admitted or w.is_erasure]
         for withdrawal in news:
             act: Act = "erased" if withdrawal.is_erasure else "withdrawn"

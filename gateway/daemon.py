@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,10 @@ from gateway import __version__
 from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of
 from gateway.clock import PipelineClock, kernel_synchronised
 from gateway.consent import load_consent_file, load_deny_list
+from gateway.consent.policy import PLATFORM
+from gateway.control import ControlServer, Request
 from gateway.custody import Custody
+from gateway.desk import Desk
 from gateway.errors import ConfigError, GatewayError
 from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
@@ -31,6 +35,7 @@ from gateway.pump import Pump
 from gateway.settings import GatewaySettings
 from gateway.sinks.courier import Courier
 from gateway.sinks.mqtt import MqttSink, Uplink
+from gateway.sinks.questions import Questions
 from gateway.sources import Source
 from gateway.sources.relay import Relay
 
@@ -49,7 +54,7 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with _only_one(settings.gateway.state_dir):
+    with only_one(settings.gateway.state_dir):
         if settings.is_relay_only and (relay := relay_of(assembly)) is not None:
             await _only_relay(relay, assembly, clock, stop)
             return
@@ -77,6 +82,8 @@ class _Running:
             sources_of(assembly, self._lanes, clock, role="in", persistent=True, relay=self._relay)
         )
         self._sources += consent_sources_of(assembly, self._lanes, clock, role="consent")
+        self._desk = Desk(assembly, outbox, clock, self._custody.object)
+        self._questions = Questions(self._overview, assembly.counts)
         self._uplinks = list(self._make_uplinks())
         self._custody.couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
 
@@ -94,6 +101,9 @@ class _Running:
             relaying = [group.create_task(self._relay.run())] if self._relay else []
             pumping = group.create_task(self._pump.run())
             keeping = group.create_task(self._custody.run())
+            answering = group.create_task(
+                ControlServer(self._assembly.settings.gateway.state_dir, self._answer).run()
+            )
             carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
             carrying += [group.create_task(c.run()) for u in self._uplinks for c in u.couriers.values()]
             await stop.wait()
@@ -105,7 +115,7 @@ class _Running:
                 task.cancel()
             await _leave(self._relay)
             await self._farewell()
-            for task in [keeping, *relaying, *carrying]:
+            for task in [keeping, answering, *relaying, *carrying]:
                 task.cancel()
 
     async def _begin(self, configuration: Configuration) -> None:
@@ -130,6 +140,22 @@ class _Running:
                     await uplink.say(alive=False)
             except (TimeoutError, NotConnectedError):
                 continue
+
+    async def _overview(self, subject: str) -> bytes:
+        return msgspec.json.encode(await self._desk.show(subject))
+
+    async def _answer(self, request: Request) -> dict[str, Any]:
+        """What a verb of the command line asks."""
+        match request.do:
+            case "show":
+                return msgspec.structs.asdict(await self._desk.show(request.subject))
+            case "export":
+                return await self._desk.export(request.subject)
+            case "withdraw" | "erase":
+                return await self._desk.object(request.subject, erase=request.do == "erase")
+            case "reread":
+                await self._reread()
+                return {}
 
     async def _reread(self) -> None:
         """SIGHUP: consent file, deny-list and identity keys again, each as a whole."""
@@ -190,6 +216,7 @@ class _Running:
                 gateway=settings.gateway.id,
                 acknowledging=[r for r, s in recipients.items() if s.ack == "platform"],
                 state=self._state,
+                questions=self._questions if PLATFORM in recipients else None,
             )
             for recipient, wanted in recipients.items():
                 uplink.couriers[recipient] = Courier(
@@ -260,7 +287,7 @@ async def _synchronised(stop: asyncio.Event) -> bool:
 
 
 @contextmanager
-def _only_one(state_dir: Path) -> Iterator[None]:
+def only_one(state_dir: Path) -> Iterator[None]:
     """Holds the lock of a state directory. GatewayError when another process does."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -78,6 +78,10 @@ class Tracker:
         self._identification.forget(subject)
         self._core.forget(subject)
 
+    def devices_of(self, subject: str) -> list[str]:
+        """Devices of a subject of which the core keeps anything."""
+        return self._core.devices_of(subject)
+
     def leave(self, subject: str, device: str, t_s: float) -> list[Presence]:
         """The device stands for somebody else from now on."""
         return self._core.leave(subject, device, t_s)
@@ -172,6 +176,10 @@ class Pipeline:
         self._withdraw(self._register.deny(listed), outcome, admitted)
         return outcome
 
+    def devices_of(self, subject: str) -> list[str]:
+        """Devices of a subject of which anything is kept in memory."""
+        return self._tracker.devices_of(subject)
+
     # --- who may know ---
 
     def _heed(self, signal: Signal, outcome: Outcome) -> None:
@@ -221,11 +229,13 @@ class Pipeline:
             self._tracker.forget(subject)
             self._waiting.forget(subject)
             key, bar = self._screen.subject_key(subject), self._register.bar_of(subject)
-            outcome.withdrawn.append(Withdrawal(subject, key, bar, subject in admitted))
+            is_held = self._register.record_of(subject) is not None
+            is_erasure = bool(bar.erased_version) and not is_held
+            outcome.withdrawn.append(Withdrawal(subject, key, bar, subject in admitted, is_erasure))
             self._to_resume.pop(subject, None)
             for _, zone in sorted(k for k in self._written if k[0] == subject):
                 self._close(subject, zone, outcome)
-            if self._register.record_of(subject) is None:
+            if not is_held:
                 self._screen.forget(subject)
 
     def _resume(self, subjects: Iterable[str], outcome: Outcome) -> None:

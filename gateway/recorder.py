@@ -76,6 +76,12 @@ def enrolled_line(identification: Identification, enrolment: Enrolment, line: by
     return [line] if kept == [entry] else [format_line(signal) for signal in kept]
 
 
+def names(identification: Identification, enrolment: Enrolment, line: bytes) -> bool:
+    """Whether a line of a recording concerns anybody who is enrolled here."""
+    kept = enrolled_line(identification, enrolment, line)
+    return bool(kept) and not isinstance(parse_labelled(line), ReceiverState)
+
+
 class Recorder:
     """One recording; use as a context manager. RecordingError when the file exists or cannot be written.
 

@@ -48,15 +48,15 @@ def enlisted(state_dir: Path) -> list[Path]:
     return [Path(path) for path in there]
 
 
-def append(path: Path, lines: bytes) -> None:
+def append(path: Path, data: bytes) -> None:
     """RecordingError when the file is gone or the disk refuses: then nothing of it is left there."""
     try:
         with _locked(path) as descriptor:
             size = os.lseek(descriptor, 0, os.SEEK_END)
-            data = gzip.compress(lines, mtime=0) if path.suffix == ".gz" else lines
+            rest = gzip.compress(data, mtime=0) if path.suffix == ".gz" else data
             try:
-                while data:
-                    data = data[os.write(descriptor, data) :]
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
@@ -90,7 +90,7 @@ def _copy(path: Path, beside: Path, part: Part) -> int:
     removed = 0
     with os.fdopen(descriptor, "wb") as raw:
         with gzip.open(raw, "wb") if path.suffix == ".gz" else contextlib.nullcontext(raw) as out:
-            for line in _lines(path):
+            for line in lines(path):
                 kept = part(line)
                 removed += kept != [line]
                 out.writelines(kept)
@@ -99,8 +99,8 @@ def _copy(path: Path, beside: Path, part: Part) -> int:
     return removed
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """Up to the first that cannot be read."""
+def lines(path: Path) -> Iterator[bytes]:
+    """Those of a recording, up to the first that cannot be read."""
     with opened(path) as file, contextlib.suppress(EOFError, gzip.BadGzipFile):
         while line := file.readline(MAX_LINE_BYTES + 1):
             yield line

@@ -45,7 +45,5 @@ class Withdrawal(Struct, frozen=True):
     """What must outlive a restart; `OPEN`: nothing, the feed says it again."""
     was_admitted: bool = True
     """Until now something of the subject could be released; else this is no news."""
-
-    @property
-    def is_erasure(self) -> bool:
-        return bool(self.bar.erased_version)
+    is_erasure: bool = False
+    """Nothing is enrolled any more either."""

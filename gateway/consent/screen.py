@@ -54,7 +54,7 @@ class ConsentScreen:
         self, policy: Policy, register: Register, keys: Keys, counts: Counts, tally: Tally | None = None
     ) -> None:
         """`tally`: told of each decision, for the audit log."""
-        self._policy = policy
+        self.policy = policy
         self._register = register
         self._keys = keys
         self.counts = counts
@@ -73,7 +73,7 @@ class ConsentScreen:
         """
         made = []
         now_s = presence.emitted_s if now_s is None else now_s
-        for recipient in self._policy.recipients:
+        for recipient in self.policy.recipients:
             release = self._first_permitted(presence, recipient, now_s)
             if release is not None:
                 made.append(release)
@@ -85,7 +85,7 @@ class ConsentScreen:
             isinstance(
                 self._register.decide(subject, purpose.term, recipient.name, zone, t_s=t_s, now_s=t_s), Permit
             )
-            for recipient in self._policy.recipients
+            for recipient in self.policy.recipients
             for purpose in recipient.purposes
             if purpose.zones is None or zone in purpose.zones
         )
@@ -134,7 +134,7 @@ class ConsentScreen:
 
     def _purpose_of(self, stored: Stored) -> Purpose | None:
         """The purpose of the settings that a stored release was made for, where it still asks for such."""
-        for recipient in self._policy.recipients:
+        for recipient in self.policy.recipients:
             for purpose in recipient.purposes if recipient.name == stored.recipient else ():
                 asks = purpose.zones is None or stored.zone in purpose.zones
                 if purpose.term == stored.purpose and asks and stored.change in purpose.changes:
@@ -180,7 +180,7 @@ class ConsentScreen:
 
     def deny(self, presence: Presence, doubt: Denial, now_s: float) -> None:
         """Nobody gets it: the doubt about everybody did not pass in time."""
-        for recipient in self._policy.recipients:
+        for recipient in self.policy.recipients:
             self._note(recipient.name, "", presence.change, doubt, now_s)
 
     def _note(self, recipient: str, purpose: str, change: str, verdict: str, now_s: float) -> None:
@@ -193,7 +193,7 @@ class ConsentScreen:
         step_s = 0 if is_platform else PARTNER_ROUNDING_S
         subject_key = self._keys.subject_key(presence.subject)
         event_id = self._keys.event_id(
-            self._policy.site, self._policy.gateway, recipient.name, presence.subject, presence.zone,
+            self.policy.site, self.policy.gateway, recipient.name, presence.subject, presence.zone,
             presence.change, _ms(presence.threshold_s or 0.0), _ms(presence.t_s),
         )  # fmt: skip
         expires_s = permit.until_s if math.isfinite(permit.until_s) else None
@@ -225,12 +225,12 @@ class ConsentScreen:
     def _reference(self, presence: Presence, recipient: str, *, is_platform: bool) -> str:
         if is_platform:
             return presence.subject
-        epoch = int(presence.since_s // self._policy.epoch_s)
+        epoch = int(presence.since_s // self.policy.epoch_s)
         return self._keys.pseudonym(recipient, epoch, presence.subject)
 
     def _facts(self, presence: Presence, purpose: Purpose, step_s: int) -> dict[str, Any]:
         """The listed fields of the event and nothing else."""
-        kind, name = self._policy.zone_facts.get(presence.zone, ("", ""))
+        kind, name = self.policy.zone_facts.get(presence.zone, ("", ""))
         known: dict[str, Any] = {
             "zone": {"id": presence.zone, "kind": kind, "name": name},
             "since": rfc3339(_rounded(presence.since_s, step_s)),

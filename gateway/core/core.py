@@ -113,6 +113,13 @@ class Core:
         self._arrivals.forget(subject)
         self._stays.forget(subject)
 
+    def devices_of(self, subject: str) -> list[str]:
+        """Devices of a subject of which anything is kept here."""
+        crowd = self._radio.crowd
+        heard = [crowd.who(row)[1] for row in crowd.rows_of(subject)]
+        driven = [device for owner, device in self._arrivals.vehicles.rows if owner == subject]
+        return sorted({*heard, *driven})
+
     def leave(self, subject: str, device: str, t_s: float) -> list[Presence]:
         """The vehicle has another driver now: its stays of the subject end as `left`, reason `driver`."""
         self._reach(t_s)

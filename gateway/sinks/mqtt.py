@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
-from typing import NoReturn
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, NoReturn
 
+from gateway.consent.policy import PLATFORM
 from gateway.errors import StoreError
 from gateway.links import Link
 from gateway.mqtt import Connection, Endpoint, Incoming, Will
 from gateway.sinks import Delivery, cloudevents
 from gateway.sinks.courier import Courier
+from gateway.sinks.questions import Questions
 
 MAX_MESSAGE_EXPIRY_S = 0xFFFF_FFFF
 """MQTT 5.0 §3.3.2.3.3: a four byte integer."""
@@ -31,9 +33,10 @@ class Uplink:
         gateway: str,
         acknowledging: Collection[str],
         state: Callable[[bool], bytes],
+        questions: Questions | None = None,
     ) -> None:
         """`acknowledging`: recipients whose application acknowledges. `state(alive)`: the retained message
-        on the state topic; that of False is the last will.
+        on the state topic; that of False is the last will. `questions`: of the platform about one subject.
         """
         self.link = Link(f"sink {endpoint.name}")
         self.source = f"/sites/{site}/gateways/{gateway}"
@@ -43,11 +46,14 @@ class Uplink:
         self._state = state
         self._acknowledging = {f"{self._base}/{name}/ack": name for name in acknowledging}
         self._telling: set[asyncio.Task[None]] = set()
+        self._questions = questions
+        self._ask_topic = f"{self._base}/{PLATFORM}/ask"
+        asking = [self._ask_topic] if questions is not None else []
         self.connection = Connection(
             endpoint,
             client_id,
             self.link,
-            subscriptions=[(topic, 1) for topic in self._acknowledging],
+            subscriptions=[(topic, 1) for topic in [*self._acknowledging, *asking]],
             on_message=self._hear,
             on_up=self._greet,
             will=Will(f"{self._base}/state", state(False)),
@@ -67,11 +73,20 @@ class Uplink:
         await self.say(alive=True)
 
     def _hear(self, incoming: Incoming) -> None:
+        if incoming.topic == self._ask_topic and self._questions is not None and not incoming.retain:
+            self._keep(self._questions.answer(incoming.payload, self._reply))
+            return
         courier = self.couriers.get(self._acknowledging.get(incoming.topic, ""))
         if courier is not None:
-            task = asyncio.create_task(self._tell(courier, incoming))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._keep(self._tell(courier, incoming))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _reply(self, name: str, payload: bytes) -> None:
+        await self.connection.publish(f"{self._base}/{PLATFORM}/answer/{name}", payload)
 
     @staticmethod
     async def _tell(courier: Courier, incoming: Incoming) -> None:
