@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ import msgspec
 from gateway.credentials import CREDENTIAL
 from gateway.errors import Problem
 from gateway.located import did_you_mean
+from gateway.model import PLATFORM
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.remains import Remains
 from gateway.settings.secrets import Secret
@@ -83,6 +85,23 @@ def _recipients(
                     yield rest.problem(path, _unknown("zone", zone, zones))
 
 
+def shared_zones(settings: GatewaySettings, zones: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """By pair of partners: zones of which both may hear of a person. By zone and time alone they can find
+    out that it is the same one, whatever the pseudonyms. The platform knows who it is and is no partner.
+    """
+    heard = {
+        name: {
+            zone
+            for purpose in recipient.purposes.values()
+            for zone in (zones if purpose.zones == "all" else purpose.zones)
+        }
+        for name, recipient in settings.recipients.items()
+        if name != PLATFORM
+    }
+    pairs = {(a, b): sorted(heard[a] & heard[b]) for a, b in combinations(heard, 2)}
+    return {pair: shared for pair, shared in pairs.items() if shared}
+
+
 def _relay(rest: Remains[GatewaySettings], settings: GatewaySettings) -> Iterator[Problem]:
     brokers = rest.names("brokers")
     if settings.relay is not None and settings.relay.via not in brokers:
@@ -113,11 +132,9 @@ def _consent(rest: Remains[GatewaySettings], settings: GatewaySettings, director
         text = f"asking every {feed.http.interval:g} s cannot keep up with a max_age of {consent.max_age:g} s"
         yield rest.problem(("consent", "feed", "http"), text, at_key=True)
     if feed.http is not None and "@" in urlsplit(feed.http.url).netloc:
-        path, text = (
-            ("consent", "feed", "http", "url"),
-            "a user or password is never written here; use `token`",
-        )
-        yield msgspec.structs.replace(rest.problem(path, text), source="")
+        text = "a user or password is never written here; use `token`"
+        problem = rest.problem(("consent", "feed", "http", "url"), text)
+        yield msgspec.structs.replace(problem, source="")
     if feed.http is not None:
         yield from _written_out(rest, feed.http.token, directory, ("consent", "feed", "http", "token"))
 
