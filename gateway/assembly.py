@@ -24,18 +24,19 @@ from gateway.consent import (
     load_deny_list,
     load_keys,
 )
+from gateway.consent.rounding import AS_MEASURED, WHOLE_MINUTES, Rounding
 from gateway.consent.signature import load_signers
 from gateway.core import Core, Holding
 from gateway.counts import Counts
 from gateway.credentials import SecretUnusableError
 from gateway.errors import ConfigError, Problem
 from gateway.identity import NO_KEYS, Enrolment, Identification
-from gateway.model import SiteMap
+from gateway.model import PLATFORM, SiteMap
 from gateway.mqtt import Endpoint
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
 from gateway.settings import GatewaySettings, load, load_settings
-from gateway.settings.gateway import HttpFeed, Tls
+from gateway.settings.gateway import HttpFeed, Round, Tls
 from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
 from gateway.settings.secrets import Secret
 from gateway.sources.consent_http import Place
@@ -202,6 +203,7 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
                     fields=frozenset(purpose.fields),
                     zones=None if purpose.zones == "all" else frozenset(purpose.zones),
                     profiling=purpose.profiling,
+                    rounding=_rounding(name, purpose.round),
                 )
                 for term, purpose in recipient.purposes.items()
             ),
@@ -211,6 +213,14 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
     facts = {zone.id: (zone.kind, zone.name) for zone in site.zones}
     facts |= {fence.id: (fence.kind, fence.name) for fence in site.fences}
     return Policy(site.site, settings.gateway.id, recipients, settings.gateway.epoch, facts)
+
+
+def _rounding(recipient: str, wanted: Round) -> Rounding:
+    default = AS_MEASURED if recipient == PLATFORM else WHOLE_MINUTES
+    return Rounding(
+        default.time_s if wanted.time is None else wanted.time,
+        default.dwell_s if wanted.dwell is None else wanted.dwell,
+    )
 
 
 def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:

@@ -27,6 +27,9 @@ from gateway.cli_words import (
     stand,
 )
 
+NAMED = 5
+"""Zones that a line of `check` names."""
+
 
 def _log_to_stderr() -> None:
     """One line a message; under systemd without a time, which the journal adds."""
@@ -92,6 +95,7 @@ def check(directory: Path) -> None:
     from gateway import assembly
     from gateway.credentials import CREDENTIAL
     from gateway.settings.calibration import map_changed
+    from gateway.settings.gateway_checks import shared_zones
 
     found = assembly.read_configuration(directory)
     site = found.site
@@ -106,11 +110,22 @@ def check(directory: Path) -> None:
         click.echo(
             f"{directory}: the map has changed since calibration.yaml was walked; walk again", err=True
         )
+    places = [zone.id for zone in site.zones] + [fence.id for fence in site.fences]
+    for (one, other), shared in shared_zones(found.settings, places).items():
+        click.echo(
+            f"{directory}: {one} and {other} may both hear of {_named(shared)}; by zone and time alone they "
+            "find out who is the same person: docs/privacy.md",
+            err=True,
+        )
     click.echo(
         f"{directory}: fine. {len(site.zones)} zones, {len(site.receivers)} receivers, "
         f"{len(site.beacons)} beacons, {len(site.fences)} fences, "
         f"{len(found.settings.recipients)} recipients, {assembly.consent_words(found)}."
     )
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 @main.command()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from gateway.audit import Proof
 from gateway.cli_words import EXIT_PROBLEMS, Directory, NewFile, problems_exit
-from gateway.consent.screen import rfc3339
+
+if TYPE_CHECKING:
+    from gateway.audit import Proof
 
 _config = click.option(
     "--config", "directory", type=Directory, required=True, help="Directory of the YAML files."
@@ -157,6 +158,8 @@ def _json(value: Any, indent: int = 2) -> str:
 def _proven(proof: Proof) -> str:
     if proof.since_s is None or proof.until_s is None or proof.head is None:
         return "the audit log is empty"
+    from gateway.consent.screen import rfc3339
+
     span = f"{rfc3339(proof.since_s)} to {rfc3339(proof.until_s)}"
     verdict = f"{len(proof.problems)} problems" if proof.problems else "as they were written, none is missing"
     return f"{proof.lines} lines from line {proof.first}, {span}: {verdict}; head {proof.head.digest}"

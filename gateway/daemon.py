@@ -20,7 +20,6 @@ from gateway import __version__
 from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of
 from gateway.clock import PipelineClock, kernel_synchronised
 from gateway.consent import load_consent_file, load_deny_list
-from gateway.consent.policy import PLATFORM
 from gateway.control import ControlServer, Request
 from gateway.custody import Custody
 from gateway.desk import Desk
@@ -28,7 +27,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
 from gateway.links import LOOPBACK
-from gateway.model import ConsentSignal
+from gateway.model import PLATFORM, ConsentSignal
 from gateway.mqtt import NotConnectedError, RefusedError
 from gateway.outbox import Outbox
 from gateway.pump import Pump

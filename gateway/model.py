@@ -21,6 +21,16 @@ EVIDENCE_KEYS = frozenset(
 )
 """The closed set of keys in `Presence.evidence`."""
 
+FIELDS: tuple[str, ...] = (
+    "zone", "since", "dwell_s", "threshold_s", "confidence",
+    *(f"evidence.{key}" for key in sorted(EVIDENCE_KEYS)),
+)  # fmt: skip
+"""What a purpose may list of an event; a field that is not listed never leaves."""
+
+
+PLATFORM = "platform"
+"""The recipient of this name is the central platform: it gets back the references that it enrolled."""
+
 
 # --- signals: what a source hands over; each is one line of a recording (DESIGN §6.1) ---
 

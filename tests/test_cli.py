@@ -219,3 +219,27 @@ def test_drives_come_with_their_truth(place: Path) -> None:
     assert result.exit_code == 0, result.output
     assert len(list(read(out))) > 100
     assert len(truth.read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("insurer", "words"),
+    [
+        (
+            "zones: [car-park]",
+            "parking-partner and insurer may both hear of car-park; by zone and time alone",
+        ),
+        ("zones: all", "parking-partner and insurer may both hear of car-park; by zone and time alone"),
+        ("zones: [pump]", ""),
+    ],
+)
+def test_check_warns_of_two_partners_in_one_zone(tmp_path: Path, insurer: str, words: str) -> None:
+    """The platform knows the person anyway and is no partner; the store example has one, so it says nothing."""
+    shutil.copytree(ROOT / "config" / "store", tmp_path / "config")
+    path = tmp_path / "config" / "gateway.yaml"
+    purpose = f"{{legal_basis: eu-gdpr:A6-1-a, fields: [zone], {insurer}}}"
+    more = f"  insurer: {{via: central, purposes: {{dpv:RiskAssessment: {purpose}}}}}\n\nconsent:"
+    path.write_text(path.read_text().replace("\nconsent:", more))
+    result = gateway("check", tmp_path / "config")
+    assert result.exit_code == 0, result.output
+    assert words in result.stderr
+    assert ("may both hear" in result.stderr) == bool(words)

@@ -53,5 +53,5 @@ def test_credentials_come_from_systemds_directory(tmp_path: Path, monkeypatch: p
 def test_each_use_has_a_key_of_its_own(tmp_path: Path) -> None:
     keys = load_keys(None, tmp_path)
     said = [keys.pseudonym("a", 1, "s"), keys.pseudonym("b", 1, "s"), keys.pseudonym("a", 2, "s"),
-            keys.consent_id("a", "s"), keys.subject_key("s").hex(), keys.event_id("a", 1, "s").replace("-", ""), keys.audit_mac(b"s")]  # fmt: skip
+            keys.consent_id("a", 1, "s"), keys.subject_key("s").hex(), keys.event_id("a", 1, "s").replace("-", ""), keys.audit_mac(b"s")]  # fmt: skip
     assert len(set(said)) == len(said)

@@ -46,8 +46,9 @@ class Keys:
         """What a partner sees for this subject in this epoch: 32 hex digits, different for every partner."""
         return self._short(self._pseudonym, recipient, epoch, subject)
 
-    def consent_id(self, recipient: str, record_id: str) -> str:
-        return self._short(self._consent, recipient, record_id)
+    def consent_id(self, recipient: str, epoch: int, record_id: str) -> str:
+        """What a partner sees of the record; it changes with the pseudonym, which it would else outlive."""
+        return self._short(self._consent, recipient, epoch, record_id)
 
     def subject_key(self, subject: str) -> bytes:
         """16 bytes by which rows of this subject are found without naming it."""

@@ -9,13 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway.model import Change
-
-PLATFORM = "platform"
-"""The recipient of this name is the central platform: it gets back the references that it enrolled."""
-
-FIELDS = frozenset(["zone", "since", "dwell_s", "threshold_s", "confidence", "evidence"])
-"""What a purpose may list; a field that is not listed never leaves."""
+from gateway.consent.rounding import AS_MEASURED, WHOLE_MINUTES, Rounding
+from gateway.model import PLATFORM, Change
 
 
 class Purpose(Struct, frozen=True):
@@ -26,16 +21,38 @@ class Purpose(Struct, frozen=True):
     legal_basis: str
     changes: frozenset[Change]
     fields: frozenset[str]
+    """Of `gateway.model.FIELDS`; nothing else leaves."""
     zones: frozenset[str] | None = None
     """None: all zones."""
     profiling: bool = False
     """Only for subjects of whom the record says that they are adults."""
+    rounding: Rounding | None = None
+    """None: as measured for the platform, whole minutes for every other recipient."""
 
 
 class Recipient(Struct, frozen=True):
     name: str
     purposes: tuple[Purpose, ...]
     """In the order of the settings: the first that is permitted gives the one release."""
+
+    @property
+    def is_platform(self) -> bool:
+        return self.name == PLATFORM
+
+    @property
+    def confidence_digits(self) -> int:
+        """Three digits would be a fingerprint of the event that two partners could compare."""
+        return 3 if self.is_platform else 1
+
+    def rounding_of(self, purpose: Purpose) -> Rounding:
+        return purpose.rounding or (AS_MEASURED if self.is_platform else WHOLE_MINUTES)
+
+    @property
+    def recorded_step_s(self) -> float:
+        """Of transport times, which belong to no one purpose: for partners the coarsest of their steps."""
+        if self.is_platform:
+            return 0.0
+        return max((self.rounding_of(purpose).time_s for purpose in self.purposes), default=0.0)
 
 
 class Policy(Struct, frozen=True):
@@ -54,10 +71,16 @@ class Policy(Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """12 hex digits that change whenever a recipient, purpose or field does."""
-        plain: Any = [
-            [r.name, [[p.term, p.legal_basis, sorted(p.changes), sorted(p.fields),
-                       None if p.zones is None else sorted(p.zones), p.profiling] for p in r.purposes]]
-            for r in self.recipients
-        ]  # fmt: skip
+        """12 hex digits that change whenever a recipient, purpose, field or rounding does."""
+        plain: Any = [[r.name, [_plain(r, p) for p in r.purposes]] for r in self.recipients]
         return hashlib.sha256(msgspec.json.encode([plain, self.epoch_s])).hexdigest()[:12]
+
+
+def _plain(recipient: Recipient, purpose: Purpose) -> list[Any]:
+    """A purpose in a form whose JSON is the same for the same purpose."""
+    rounding = recipient.rounding_of(purpose)
+    zones = None if purpose.zones is None else sorted(purpose.zones)
+    return [
+        purpose.term, purpose.legal_basis, sorted(purpose.changes), sorted(purpose.fields), zones,
+        float(rounding.time_s), float(rounding.dwell_s), purpose.profiling,
+    ]  # fmt: skip

@@ -11,17 +11,15 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from gateway.consent.keys import Keys
-from gateway.consent.policy import PLATFORM, Policy, Purpose, Recipient
+from gateway.consent.policy import Policy, Purpose, Recipient
 from gateway.consent.register import Denial, Permit, Register
 from gateway.consent.release import _SEAL, Release
+from gateway.consent.rounding import partner_expiry_s, rounded_down
 from gateway.consent.tally import Tally
 from gateway.counts import Counts
 from gateway.model import ClockTrust, ConsentSignal, FeedState, ObjectionSignal, Presence, Signal
 
 Removal = Literal["withdrawn", "expired"]
-
-PARTNER_ROUNDING_S = 60
-"""Partners see times and durations in whole minutes."""
 
 
 class Stored(Protocol):
@@ -61,6 +59,7 @@ class ConsentScreen:
         self._tally = tally
         self.policy_version = policy.version
         self._source = f"/sites/{policy.site}/gateways/{policy.gateway}"
+        self._recorded_step_s = {r.name: r.recorded_step_s for r in policy.recipients}
         self._subjects: dict[bytes, str] = {}
         """Subject key → subject, of those that are held."""
         self._unheard: Counter[bytes] = Counter()
@@ -129,8 +128,12 @@ class ConsentScreen:
         return Release(
             _SEAL, recipient=stored.recipient, id=stored.id, subject_key=stored.subject_key,
             purpose=stored.purpose, zone=stored.zone, change=stored.change, t_s=stored.t_s,
-            expires_s=stored.expires_s, body=self._as_listed_now(stored.body, purpose),
+            expires_s=stored.expires_s, body=self._as_listed_now(stored, purpose),
         )  # fmt: skip
+
+    def recorded_s(self, recipient: str, stored_s: float) -> float:
+        """When an event or tombstone was stored, as exactly as this recipient may know it."""
+        return rounded_down(stored_s, self._recorded_step_s.get(recipient, 60.0))
 
     def _purpose_of(self, stored: Stored) -> Purpose | None:
         """The purpose of the settings that a stored release was made for, where it still asks for such."""
@@ -141,12 +144,20 @@ class ConsentScreen:
                     return purpose
         return None
 
-    def _as_listed_now(self, body: bytes, purpose: Purpose) -> bytes:
-        """Without fields that the settings list no more, if they changed since it was stored."""
-        if f'"policyversion":"{self.policy_version}"'.encode() in body:
-            return body
-        event = msgspec.json.decode(body)
-        event["data"] = {k: v for k, v in event.get("data", {}).items() if k in purpose.fields}
+    def _as_listed_now(self, stored: Stored, purpose: Purpose) -> bytes:
+        """Without what the settings list no more, and as coarse as they say, if they changed since."""
+        if f'"policyversion":"{self.policy_version}"'.encode() in stored.body:
+            return stored.body
+        recipient = next(r for r in self.policy.recipients if r.name == stored.recipient)
+        rounding = recipient.rounding_of(purpose)
+        event = msgspec.json.decode(stored.body)
+        data = event["data"] = _listed(event.get("data", {}), purpose)
+        for times in (event, data):
+            for key in times.keys() & {"time", "since"}:
+                t_s = datetime.fromisoformat(times[key]).timestamp()
+                times[key] = rfc3339(rounded_down(t_s, rounding.time_s))
+        if "dwell_s" in data:
+            data["dwell_s"] = rounded_down(data["dwell_s"], rounding.dwell_s)
         return msgspec.json.encode(event)
 
     def _concerned(self, word: Signal) -> set[bytes]:
@@ -189,57 +200,70 @@ class ConsentScreen:
             self._tally.note(recipient, purpose, change, verdict, now_s)
 
     def _make(self, presence: Presence, recipient: Recipient, purpose: Purpose, permit: Permit) -> Release:
-        is_platform = recipient.name == PLATFORM
-        step_s = 0 if is_platform else PARTNER_ROUNDING_S
         subject_key = self._keys.subject_key(presence.subject)
         event_id = self._keys.event_id(
             self.policy.site, self.policy.gateway, recipient.name, presence.subject, presence.zone,
             presence.change, _ms(presence.threshold_s or 0.0), _ms(presence.t_s),
         )  # fmt: skip
-        expires_s = permit.until_s if math.isfinite(permit.until_s) else None
+        subject, consent_id = self._references(presence, recipient, permit)
+        expires_s = self._expiry_s(presence, recipient, permit)
         event: dict[str, Any] = {
             "specversion": "1.0",
             "id": event_id,
             "source": self._source,
             "type": f"presence.{presence.change}.v1",
-            "subject": self._reference(presence, recipient.name, is_platform=is_platform),
-            "time": rfc3339(_rounded(presence.t_s, step_s)),
+            "subject": subject,
+            "time": rfc3339(rounded_down(presence.t_s, recipient.rounding_of(purpose).time_s)),
             "datacontenttype": "application/json",
             "dataschema": f"urn:presence:{presence.change}:v1",
             "recipient": recipient.name,
             "purpose": purpose.term,
-            "consentid": permit.record_id
-            if is_platform
-            else self._keys.consent_id(recipient.name, permit.record_id),
+            "consentid": consent_id,
             "policyversion": self.policy_version,
         }
         if expires_s is not None:
             event["expirytime"] = rfc3339(expires_s)
-        event["data"] = self._facts(presence, purpose, step_s)
+        event["data"] = self._facts(presence, recipient, purpose)
         return Release(
             _SEAL, recipient=recipient.name, id=event_id, subject_key=subject_key, purpose=purpose.term,
             zone=presence.zone, change=presence.change, t_s=presence.t_s, expires_s=expires_s,
             body=msgspec.json.encode(event),
         )  # fmt: skip
 
-    def _reference(self, presence: Presence, recipient: str, *, is_platform: bool) -> str:
-        if is_platform:
-            return presence.subject
+    def _references(self, presence: Presence, recipient: Recipient, permit: Permit) -> tuple[str, str]:
+        """Subject and consent as the recipient knows them: the platform its own, a partner pseudonyms."""
+        if recipient.is_platform:
+            return presence.subject, permit.record_id
         epoch = int(presence.since_s // self.policy.epoch_s)
-        return self._keys.pseudonym(recipient, epoch, presence.subject)
+        pseudonym = self._keys.pseudonym(recipient.name, epoch, presence.subject)
+        return pseudonym, self._keys.consent_id(recipient.name, epoch, permit.record_id)
 
-    def _facts(self, presence: Presence, purpose: Purpose, step_s: int) -> dict[str, Any]:
+    def _expiry_s(self, presence: Presence, recipient: Recipient, permit: Permit) -> float | None:
+        if not recipient.is_platform:
+            now_s = max(presence.t_s, presence.emitted_s)
+            return partner_expiry_s(now_s, permit.until_s, self.policy.epoch_s)
+        return permit.until_s if math.isfinite(permit.until_s) else None
+
+    def _facts(self, presence: Presence, recipient: Recipient, purpose: Purpose) -> dict[str, Any]:
         """The listed fields of the event and nothing else."""
+        rounding = recipient.rounding_of(purpose)
         kind, name = self.policy.zone_facts.get(presence.zone, ("", ""))
         known: dict[str, Any] = {
             "zone": {"id": presence.zone, "kind": kind, "name": name},
-            "since": rfc3339(_rounded(presence.since_s, step_s)),
-            "dwell_s": round(_rounded(presence.dwell_s, step_s), 3),
+            "since": rfc3339(rounded_down(presence.since_s, rounding.time_s)),
+            "dwell_s": round(rounded_down(presence.dwell_s, rounding.dwell_s), 3),
             "threshold_s": presence.threshold_s,
-            "confidence": round(presence.confidence, 3),
+            "confidence": round(presence.confidence, recipient.confidence_digits),
             "evidence": presence.evidence,
         }
-        return {k: v for k, v in known.items() if k in purpose.fields and v is not None}
+        return _listed({k: v for k, v in known.items() if v is not None}, purpose)
+
+
+def _listed(facts: dict[str, Any], purpose: Purpose) -> dict[str, Any]:
+    """Of what is known, what the purpose lists; of the evidence key by key."""
+    listed = {k: v for k, v in facts.items() if k in purpose.fields and k != "evidence"}
+    evidence = {k: v for k, v in facts.get("evidence", {}).items() if f"evidence.{k}" in purpose.fields}
+    return listed | ({"evidence": evidence} if evidence else {})
 
 
 def rfc3339(t_s: float) -> str:
@@ -250,7 +274,3 @@ def rfc3339(t_s: float) -> str:
 
 def _ms(t_s: float) -> int:
     return round(t_s * 1000)
-
-
-def _rounded(t_s: float, step_s: int) -> float:
-    return t_s if step_s == 0 else t_s // step_s * step_s

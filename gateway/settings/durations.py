@@ -26,9 +26,28 @@ def seconds(text: Any) -> float:
     return duration_s
 
 
+def step_s(text: Any) -> float:
+    """As `seconds`, up to a day, and 0 (`0`, `0s`, …) for no step at all."""
+    if text == 0 and not isinstance(text, bool):
+        return 0.0
+    if isinstance(text, str) and re.fullmatch(r"0+(\.0+)?(ms|s|min|h|d)", text, re.ASCII):
+        return 0.0
+    duration_s = seconds(text)
+    if duration_s > UNITS_S["d"]:
+        raise ValueError("expected a step of at most 1d")
+    return duration_s
+
+
 Duration = Annotated[
     float,
     BeforeValidator(seconds),
     WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["15s", "2min", "30d"]}),
 ]
 """In a model: seconds. In YAML: a number with its unit."""
+
+Step = Annotated[
+    float,
+    BeforeValidator(step_s),
+    WithJsonSchema({"anyOf": [{"const": 0}, {"type": "string", "pattern": _PATTERN}]}),
+]
+"""What times are rounded down to; 0: they are not."""

@@ -12,16 +12,16 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
 from gateway.links import LOOPBACK
-from gateway.model import CHANGES, Change
-from gateway.settings.durations import Duration
+from gateway.located import did_you_mean
+from gateway.model import CHANGES, EVIDENCE_KEYS, FIELDS, Change
+from gateway.settings.durations import Duration, Step
 from gateway.settings.secrets import Secret
 from gateway.settings.sections import Name, Section, Whole, Words
-
-DataField = Literal["zone", "since", "dwell_s", "threshold_s", "confidence", "evidence"]
 
 
 def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -40,6 +40,17 @@ def _term(text: str) -> str:
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*:[A-Za-z0-9._-]+", text) is None:
         raise ValueError("expected a purpose as a term with its prefix, such as dpv:PersonalisedBenefits")
     return text
+
+
+def _field(text: str) -> str:
+    if text in FIELDS:
+        return text
+    if text == "evidence":
+        keys = ", ".join(sorted(EVIDENCE_KEYS))
+        raise ValueError(f"evidence is listed key by key, such as evidence.rssi_dbm; there are {keys}")
+    plain = [name for name in FIELDS if "." not in name]
+    hint = did_you_mean(text, FIELDS)
+    raise ValueError(f"expected {', '.join(plain)} or evidence.<key>, got '{text}'{hint}")
 
 
 def _zone_form(zones: Any) -> str:
@@ -144,6 +155,18 @@ class Relay(Section):
     """Addresses that are told even without an identity in the advertisement: they may be one."""
 
 
+DataField = Annotated[str, AfterValidator(_field), WithJsonSchema({"enum": list(FIELDS)})]
+
+
+class Round(Section):
+    """Steps that an event's times are rounded down to; None: the recipient's own, see `Purpose.round`."""
+
+    time: Step | None = None
+    """`time`, `since`, and for partners `recordedtime`."""
+    dwell: Step | None = None
+    """`dwell_s`."""
+
+
 class Purpose(Section):
     legal_basis: Words
     changes: Annotated[tuple[Change, ...], AfterValidator(_some)] = CHANGES
@@ -154,6 +177,8 @@ class Purpose(Section):
     ] = "all"
     profiling: bool = False
     """Only for subjects whose record says `age: adult`."""
+    round: Round = Round()
+    """What it leaves out is 0 (no rounding) for the recipient named platform, 1min for every other."""
 
 
 class Recipient(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ import msgspec
 from gateway.credentials import CREDENTIAL
 from gateway.errors import Problem
 from gateway.located import did_you_mean
+from gateway.model import PLATFORM
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.remains import Remains
 from gateway.settings.secrets import Secret
@@ -81,6 +83,23 @@ def _recipients(
                 if zone not in zones:
                     path = ("recipients", name, "purposes", term, "zones", i)
                     yield rest.problem(path, _unknown("zone", zone, zones))
+
+
+def shared_zones(settings: GatewaySettings, zones: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """By pair of partners: zones of which both may hear of a person. By zone and time alone they can find
+    out that it is the same one, whatever the pseudonyms. The platform knows who it is and is no partner.
+    """
+    heard = {
+        name: {
+            zone
+            for purpose in recipient.purposes.values()
+            for zone in (zones if purpose.zones == "all" else purpose.zones)
+        }
+        for name, recipient in settings.recipients.items()
+        if name != PLATFORM
+    }
+    pairs = {(a, b): sorted(heard[a] & heard[b]) for a, b in combinations(heard, 2)}
+    return {pair: shared for pair, shared in pairs.items() if shared}
 
 
 def _relay(rest: Remains[GatewaySettings], settings: GatewaySettings) -> Iterator[Problem]:

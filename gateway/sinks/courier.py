@@ -146,7 +146,7 @@ class Courier:
     def _content(self, row: Row) -> Release | Tombstone | Removal | None:
         """What may be sent of it now, why it goes, or None: not yet known."""
         if row.kind == "removed":
-            return Tombstone(row.id, row.stored_s, row.body)
+            return Tombstone(row.id, self._screen.recorded_s(self._recipient, row.stored_s), row.body)
         return self._screen.again(row, self._clock())
 
     def _delivery(self, row: Row, content: Release | Tombstone) -> Delivery:
@@ -157,7 +157,7 @@ class Courier:
             content=content,
             sequence=row.sequence,
             generation=self._outbox.generation,
-            recorded_s=row.stored_s,
+            recorded_s=self._screen.recorded_s(self._recipient, row.stored_s),
             historical=time.time() - row.stored_s > LIVE_S,
             expires_in_s=expires_in_s,
         )

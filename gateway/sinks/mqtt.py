@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, NoReturn
 
-from gateway.consent.policy import PLATFORM
 from gateway.errors import StoreError
 from gateway.links import Link
+from gateway.model import PLATFORM
 from gateway.mqtt import Connection, Endpoint, Incoming, Will
 from gateway.sinks import Delivery, cloudevents
 from gateway.sinks.courier import Courier
