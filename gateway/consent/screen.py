@@ -115,6 +115,8 @@ class ConsentScreen:
 
     def again(self, stored: Stored, now_s: float) -> Release | Removal | None:
         """The same release, if all still permits it now; why it must go; None: not yet known."""
+        if not stored.subject_key:
+            return self.counted_again(stored, now_s)
         if self._register.doubt(now_s) or self._unheard.keys() & {b"", stored.subject_key}:
             return None
         purpose = self._purpose_of(stored)
