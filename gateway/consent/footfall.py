@@ -60,6 +60,8 @@ class Footfall:
         for sample in self._samples:
             self._by_zone.setdefault(sample.zone, []).append(sample)
         self._due: list[Publication] = []
+        self._turns_s = min((sample.end_s for sample in self._samples), default=math.inf)
+        """When the next window ends; asked before every signal."""
 
     def take(self, presence: Presence) -> None:
         """One event of the core, after `take` of everything that was emitted before."""
@@ -94,10 +96,11 @@ class Footfall:
         return min(ends_s, default=None)
 
     def _turn(self, t_s: float) -> None:
-        if all(t_s < sample.end_s for sample in self._samples):
+        if t_s < self._turns_s:
             return
         ended = [p for sample in self._samples for p in sample.turn(t_s, self._may_count)]
         self._due += sorted(ended, key=lambda publication: publication.t_s)
+        self._turns_s = min((sample.end_s for sample in self._samples), default=math.inf)
 
 
 class _ZoneSample:
