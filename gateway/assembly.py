@@ -24,6 +24,7 @@ from gateway.consent import (
     load_deny_list,
     load_keys,
 )
+from gateway.consent.policy import Counting
 from gateway.consent.rounding import AS_MEASURED, WHOLE_MINUTES, Rounding
 from gateway.consent.signature import load_signers
 from gateway.core import Core, Holding
@@ -212,7 +213,10 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
     )
     facts = {zone.id: (zone.kind, zone.name) for zone in site.zones}
     facts |= {fence.id: (fence.kind, fence.name) for fence in site.fences}
-    return Policy(site.site, settings.gateway.id, recipients, settings.gateway.epoch, facts)
+    counted = tuple(
+        Counting(c.recipient, c.purpose, c.legal_basis, c.zones, c.window, c.k) for c in settings.counts
+    )
+    return Policy(site.site, settings.gateway.id, recipients, settings.gateway.epoch, facts, counted)
 
 
 def _rounding(recipient: str, wanted: Round) -> Rounding:

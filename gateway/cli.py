@@ -110,8 +110,7 @@ def check(directory: Path) -> None:
         click.echo(
             f"{directory}: the map has changed since calibration.yaml was walked; walk again", err=True
         )
-    places = [zone.id for zone in site.zones] + [fence.id for fence in site.fences]
-    for (one, other), shared in shared_zones(found.settings, places).items():
+    for (one, other), shared in shared_zones(found.settings, site).items():
         click.echo(
             f"{directory}: {one} and {other} may both hear of {_named(shared)}; by zone and time alone they "
             "find out who is the same person: docs/privacy.md",

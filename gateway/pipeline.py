@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from gateway.consent import ConsentScreen, Register, Release
 from gateway.consent.bars import KEPT_S, Bar, Withdrawal
 from gateway.consent.drivers import VEHICLE
+from gateway.consent.footfall import Footfall
 from gateway.consent.waiting import WaitingRoom
 from gateway.core import Core
 from gateway.counts import Counts
@@ -119,6 +120,7 @@ class Pipeline:
         self._register = register
         self._screen = screen
         self._waiting = WaitingRoom(screen.deny)
+        self._footfall = Footfall(screen.policy.counted, register.may_count)
         self._written: set[tuple[str, str]] = set()
         """Stays that have a row in the outbox."""
         self._to_resume: dict[str, list[OpenStay]] = {}
@@ -150,7 +152,8 @@ class Pipeline:
 
     def next_deadline(self) -> float | None:
         """When `advance` has something to do, Unix seconds; None: not before the next signal."""
-        deadlines_s = (self._tracker.next_deadline(), self._waiting.next_deadline())
+        rooms = (self._tracker, self._waiting, self._footfall)
+        deadlines_s = (room.next_deadline() for room in rooms)
         return min((d for d in deadlines_s if d is not None), default=None)
 
     def resume(self, stays: Sequence[OpenStay], t_s: float) -> Outcome:
@@ -228,6 +231,7 @@ class Pipeline:
                 continue
             self._tracker.forget(subject)
             self._waiting.forget(subject)
+            self._footfall.forget(subject)
             key, bar = self._screen.subject_key(subject), self._register.bar_of(subject)
             is_held = self._register.record_of(subject) is not None
             is_erasure = bool(bar.erased_version) and not is_held
@@ -242,6 +246,7 @@ class Pipeline:
         for subject in sorted(subjects):
             if self._register.admits(subject, self._now_s):
                 stays = self._to_resume.pop(subject)
+                self._footfall.resume(stays, self._now_s)
                 self._screen_all(self._tracker.resume(stays, self._now_s), outcome)
 
     def _give_up(self, outcome: Outcome) -> None:
@@ -256,11 +261,18 @@ class Pipeline:
         for presence in presences:
             if self.watch is not None:
                 self.watch(presence)
+            self._count(presence.emitted_s, outcome)
+            self._footfall.take(presence)
             doubt = self._register.doubt(presence.emitted_s)
             if doubt is None:
                 self._release(presence, presence.emitted_s, outcome)
             else:
                 self._waiting.put(presence, doubt, presence.emitted_s)
+        self._count(self._now_s, outcome)
+
+    def _count(self, t_s: float, outcome: Outcome) -> None:
+        """Counts of windows that are over, before anything that comes behind their end."""
+        outcome.releases += map(self._screen.counted, self._footfall.due(t_s))
 
     def _release(self, presence: Presence, now_s: float, outcome: Outcome) -> None:
         outcome.releases += self._screen.releases(presence, now_s)

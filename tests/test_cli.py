@@ -229,7 +229,8 @@ def test_drives_come_with_their_truth(place: Path) -> None:
             "parking-partner and insurer may both hear of car-park; by zone and time alone",
         ),
         ("zones: all", "parking-partner and insurer may both hear of car-park; by zone and time alone"),
-        ("zones: [pump]", ""),
+        ("zones: [pump]", "may both hear of car-park and pump; by zone"),  # the one lies in the other
+        ("zones: [cereals]", ""),
     ],
 )
 def test_check_warns_of_two_partners_in_one_zone(tmp_path: Path, insurer: str, words: str) -> None:

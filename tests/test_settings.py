@@ -168,6 +168,29 @@ def test_gateway_defaults(tmp_path: Path) -> None:
     assert own.consent is not None
     assert own.consent.feed.file == Path("/etc/consent.yaml")
     assert (own.audit.window, own.audit.max_mb, own.audit.keep) == (900, 16, 90 * 86400)
+    assert own.counts == ()
+
+
+def test_what_is_counted(tmp_path: Path) -> None:
+    """Zones side by side; the same zone for two recipients in the same windows."""
+    shutil.copy(STORE / "site.yaml", tmp_path)
+    count = "purpose: dpv:X, legal_basis: l"
+    (tmp_path / "gateway.yaml").write_text(
+        "gateway: {id: pi-02}\n"
+        "brokers: {a: {host: a}}\n"
+        "recipients: {p: {via: a, purposes: {dpv:X: {legal_basis: l, fields: [zone]}}},\n"
+        "             q: {via: a, purposes: {dpv:X: {legal_basis: l, fields: [zone]}}}}\n"
+        f"counts: [{{recipient: p, {count}, zones: [cereals, checkout, car-park]}},\n"
+        f"         {{recipient: q, {count}, zones: [car-park], window: 15min, k: 10}},\n"
+        f"         {{recipient: q, {count}, zones: [cereals]}}]\n"
+        "consent: {feed: {file: /etc/consent.yaml}}\n"
+    )
+    own = settings.load_settings(tmp_path, profiles=())
+    assert [(c.recipient, c.zones, c.window, c.k) for c in own.counts] == [
+        ("p", ("cereals", "checkout", "car-park"), 900, 10),
+        ("q", ("car-park",), 900, 10),
+        ("q", ("cereals",), 900, 10),
+    ]
 
 
 def test_where_a_secret_lies() -> None:

@@ -55,6 +55,20 @@ class Recipient(Struct, frozen=True):
         return max((self.rounding_of(purpose).time_s for purpose in self.purposes), default=0.0)
 
 
+class Counting(Struct, frozen=True):
+    """Zones of which a recipient may learn how many consenting subjects there were, and not who."""
+
+    recipient: str
+    purpose: str
+    """`dpv:…`; the consent to being counted names it."""
+    legal_basis: str
+    zones: tuple[str, ...]
+    window_s: float = 900.0
+    """Windows are aligned to multiples of it since 1970."""
+    k: int = 10
+    """Numbers are rounded down to multiples of it."""
+
+
 class Policy(Struct, frozen=True):
     site: str
     gateway: str
@@ -63,17 +77,20 @@ class Policy(Struct, frozen=True):
     """Length of the span in which a partner sees the same pseudonym."""
     zone_facts: Mapping[str, tuple[str, str]] = {}
     """Zone id → (kind, name), for the `zone` field."""
+    counted: tuple[Counting, ...] = ()
 
     @property
     def asks(self) -> dict[tuple[str, str], bool]:
-        """(purpose, recipient) → whether only adults may be profiled for it."""
-        return {(p.term, r.name): p.profiling for r in self.recipients for p in r.purposes}
+        """(purpose, recipient) → whether only adults may be profiled for it; to be counted is no profile."""
+        counted = {(c.purpose, c.recipient): False for c in self.counted}
+        return counted | {(p.term, r.name): p.profiling for r in self.recipients for p in r.purposes}
 
     @property
     def version(self) -> str:
-        """12 hex digits that change whenever a recipient, purpose, field or rounding does."""
+        """12 hex digits that change whenever a recipient, purpose, field, rounding or counting does."""
         plain: Any = [[r.name, [_plain(r, p) for p in r.purposes]] for r in self.recipients]
-        return hashlib.sha256(msgspec.json.encode([plain, self.epoch_s])).hexdigest()[:12]
+        told = [plain, self.epoch_s, self.counted]
+        return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:12]
 
 
 def _plain(recipient: Recipient, purpose: Purpose) -> list[Any]:

@@ -199,6 +199,12 @@ class Register:
                         found[identity] = subject
         return found
 
+    def may_count(  # noqa: PLR0917 - the form of `footfall.MayCount`
+        self, subject: str, purpose: str, recipient: str, zone: str, first_s: float, end_s: float
+    ) -> bool:
+        """Whether the subject may be in a count of the zone that begins and ends at these moments."""
+        return isinstance(self.decide(subject, purpose, recipient, zone, t_s=first_s, now_s=end_s), Permit)
+
     def record_of(self, subject: str) -> SubjectRecord | None:
         """What is held of a subject."""
         held = self._holdings.get(subject)

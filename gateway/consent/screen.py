@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from gateway.consent.footfall import Publication
 from gateway.consent.keys import Keys
 from gateway.consent.policy import Policy, Purpose, Recipient
 from gateway.consent.register import Denial, Permit, Register
@@ -20,6 +21,9 @@ from gateway.counts import Counts
 from gateway.model import ClockTrust, ConsentSignal, FeedState, ObjectionSignal, Presence, Signal
 
 Removal = Literal["withdrawn", "expired"]
+
+COUNTED = "counted"
+"""What stands for a change in the release of a count."""
 
 
 class Stored(Protocol):
@@ -111,6 +115,8 @@ class ConsentScreen:
 
     def again(self, stored: Stored, now_s: float) -> Release | Removal | None:
         """The same release, if all still permits it now; why it must go; None: not yet known."""
+        if not stored.subject_key:
+            return self.counted_again(stored, now_s)
         if self._register.doubt(now_s) or self._unheard.keys() & {b"", stored.subject_key}:
             return None
         purpose = self._purpose_of(stored)
@@ -130,6 +136,52 @@ class ConsentScreen:
             purpose=stored.purpose, zone=stored.zone, change=stored.change, t_s=stored.t_s,
             expires_s=stored.expires_s, body=self._as_listed_now(stored, purpose),
         )  # fmt: skip
+
+    def counted(self, publication: Publication) -> Release:
+        """A count of a sample; it is nobody's, so its subject key is empty."""
+        kind, name = self.policy.zone_facts.get(publication.zone, ("", ""))
+        event_id = self._keys.event_id(
+            self.policy.site, self.policy.gateway, publication.recipient, "", publication.zone, COUNTED,
+            _ms(publication.t_s - publication.since_s), _ms(publication.t_s),
+        )  # fmt: skip
+        sample = {"footfall": publication.footfall, "occupancy": publication.occupancy}
+        event = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": self._source,
+            "type": f"presence.{COUNTED}.v1",
+            "time": rfc3339(publication.t_s),
+            "datacontenttype": "application/json",
+            "dataschema": f"urn:presence:{COUNTED}:v1",
+            "recipient": publication.recipient,
+            "purpose": publication.purpose,
+            "policyversion": self.policy_version,
+            "data": {
+                "zone": {"id": publication.zone, "kind": kind, "name": name},
+                "since": rfc3339(publication.since_s),
+                "sample": {what: n for what, n in sample.items() if n},
+                "k": publication.k,
+            },
+        }
+        self._note(publication.recipient, publication.purpose, COUNTED, "released", publication.t_s)
+        return Release(
+            _SEAL, recipient=publication.recipient, id=event_id, subject_key=b"",
+            purpose=publication.purpose, zone=publication.zone, change=COUNTED, t_s=publication.t_s,
+            expires_s=None, body=msgspec.json.encode(event),
+        )  # fmt: skip
+
+    def counted_again(self, stored: Stored, now_s: float) -> Release | Removal:
+        """The same count, if the settings still have it told in this way."""
+        told = msgspec.json.decode(stored.body)["data"]
+        for counting in self.policy.counted:
+            asks = (counting.recipient, counting.purpose) == (stored.recipient, stored.purpose)
+            if asks and stored.zone in counting.zones and told["k"] % counting.k == 0:
+                return Release(
+                    _SEAL, recipient=stored.recipient, id=stored.id, subject_key=b"", purpose=stored.purpose,
+                    zone=stored.zone, change=stored.change, t_s=stored.t_s, expires_s=None, body=stored.body,
+                )  # fmt: skip
+        self._note(stored.recipient, stored.purpose, COUNTED, "no_purpose", now_s)
+        return "withdrawn"
 
     def recorded_s(self, recipient: str, stored_s: float) -> float:
         """When an event or tombstone was stored, as exactly as this recipient may know it."""

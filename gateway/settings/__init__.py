@@ -11,6 +11,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.located import load as load_yaml
 from gateway.model import SiteMap
 from gateway.settings.calibration import calibrated
+from gateway.settings.counting_checks import counting_problems
 from gateway.settings.gateway import GatewaySettings, beside
 from gateway.settings.gateway_checks import SPARE_ID, gateway_problems
 from gateway.settings.remains import Remains
@@ -93,5 +94,5 @@ def _own(directory: Path, site: _Site, profiles: Collection[str]) -> _Own:
     except ConfigError as e:
         return _Own(None, list(e.problems))
     checked = gateway_problems(rest, directory, profiles=profiles, zones=site.zones, receivers=site.receivers)
-    found = [*rest.problems, *checked]
+    found = [*rest.problems, *checked, *counting_problems(rest, site.zones, site.map)]
     return _Own(beside(rest.model, directory) if rest.model and not found else None, found)

@@ -71,6 +71,12 @@ def _https(url: str) -> str:
     return url
 
 
+def _part_of_a_day(window_s: float) -> float:
+    if not 60 <= window_s <= 86_400 or 86_400 % window_s:
+        raise ValueError("expected a window of 1min to 1d that a day is a whole number of, such as 15min")
+    return window_s
+
+
 def _a_minute_to_a_day(window_s: float) -> float:
     if not 60 <= window_s <= 86_400:
         raise ValueError("expected a window of 1min to 1d")
@@ -238,6 +244,21 @@ class Consent(Section):
         return self.drivers or self.feed.mqtt
 
 
+class Counting(Section):
+    """Zones of which a recipient learns how many consenting people there were."""
+
+    recipient: str
+    purpose: Annotated[str, AfterValidator(_term)]
+    """What the consent to being counted names."""
+    legal_basis: Words
+    zones: Annotated[tuple[str, ...], AfterValidator(_some)]
+    window: Annotated[Duration, AfterValidator(_part_of_a_day)] = Field(
+        default="15min", validate_default=True
+    )
+    k: Annotated[Whole, Field(ge=3, le=1000)] = 10
+    """Numbers are rounded down to multiples of it; below it nothing is told."""
+
+
 class Audit(Section):
     window: Annotated[Duration, AfterValidator(_a_minute_to_a_day)] = Field(
         default="15min", validate_default=True
@@ -258,6 +279,7 @@ class GatewaySettings(Section):
     """File of the keys behind `irk:` and `eid:` identities; None: these identify nobody here."""
     recipients: dict[Name, Recipient] = Field(default_factory=dict)
     consent: Consent | None = None
+    counts: tuple[Counting, ...] = ()
     audit: Audit = Audit()
 
     @property

@@ -12,8 +12,9 @@ import msgspec
 from gateway.credentials import CREDENTIAL
 from gateway.errors import Problem
 from gateway.located import did_you_mean
-from gateway.model import PLATFORM
+from gateway.model import PLATFORM, SiteMap
 from gateway.settings.gateway import GatewaySettings
+from gateway.settings.overlaps import common_ground
 from gateway.settings.remains import Remains
 from gateway.settings.secrets import Secret
 
@@ -85,10 +86,13 @@ def _recipients(
                     yield rest.problem(path, _unknown("zone", zone, zones))
 
 
-def shared_zones(settings: GatewaySettings, zones: Collection[str]) -> dict[tuple[str, str], list[str]]:
-    """By pair of partners: zones of which both may hear of a person. By zone and time alone they can find
-    out that it is the same one, whatever the pseudonyms. The platform knows who it is and is no partner.
+def shared_zones(settings: GatewaySettings, site: SiteMap) -> dict[tuple[str, str], list[str]]:
+    """By pair of partners: zones of which both may hear of a person, or `a and b` that have ground in common.
+
+    By zone and time alone they can find out that it is the same one, whatever the pseudonyms. The
+    platform knows who it is and is no partner.
     """
+    zones = [zone.id for zone in site.zones] + [fence.id for fence in site.fences]
     heard = {
         name: {
             zone
@@ -98,8 +102,14 @@ def shared_zones(settings: GatewaySettings, zones: Collection[str]) -> dict[tupl
         for name, recipient in settings.recipients.items()
         if name != PLATFORM
     }
-    pairs = {(a, b): sorted(heard[a] & heard[b]) for a, b in combinations(heard, 2)}
-    return {pair: shared for pair, shared in pairs.items() if shared}
+    pairs = {}
+    for a, b in combinations(heard, 2):
+        shared = sorted(heard[a] & heard[b]) or [
+            f"{x} and {y}" for x in sorted(heard[a]) for y in sorted(heard[b]) if common_ground(site, x, y)
+        ]
+        if shared:
+            pairs[a, b] = shared
+    return pairs
 
 
 def _relay(rest: Remains[GatewaySettings], settings: GatewaySettings) -> Iterator[Problem]:
