@@ -184,6 +184,10 @@ class Receiver(Platform):
     def subjects(self) -> set[str]:
         return {event["subject"] for event in self.events.values() if "subject" in event}
 
+    def of(self, *subjects: str) -> list[str]:
+        """Ids of the events of these subjects."""
+        return [id for id, event in self.events.items() if event.get("subject") in subjects]
+
     async def acknowledge(self) -> None:
         ranges: list[list[int]] = []
         for n in sorted(self.received):
@@ -251,5 +255,3 @@ async def reads_socket(daemon: Daemon, state: Path) -> None:
         while not (state / "gateway.sock").exists():
             assert daemon.process.returncode is None, daemon.said()
             await asyncio.sleep(0.02)
-
-
