@@ -53,6 +53,10 @@ def recorded(place: Place) -> Path:
     return path
 
 
+def lines_of(recording: Path, n: int) -> int:
+    return recording.read_text().count(advertisement(n))
+
+
 async def doomed(place: Place, step: str) -> asyncio.subprocess.Process:
     with place.log.open("ab") as log:
         return await asyncio.create_subprocess_exec(
@@ -67,10 +71,10 @@ async def ends_clean(place: Place, at: Receiver, recording: Path) -> None:
     """Everything of ben's came, of anna's there are tombstones and nothing else."""
     await until(lambda: len(at.removed) == EACH and not at.missing)
     await until(lambda: not traces(place, b'"anna"', advertisement(1)))
-    await until(lambda: advertisement(1) not in recording.read_text())
+    await until(lambda: not lines_of(recording, 1))
     assert at.subjects == {"ben"}
     assert len(at.of("ben")) >= EACH  # and the end of the stay that was open
-    assert recording.read_text().count(advertisement(2)) == 10
+    assert lines_of(recording, 2) == 10
     assert {path.name for path in recording.parent.glob(".recording*")} == set()
 
 

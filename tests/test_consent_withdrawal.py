@@ -126,7 +126,7 @@ async def test_nothing_more_comes_out_of_a_stalled_connection(place: Place, way:
                 daemon.process.send_signal(signal.SIGHUP)
             await asyncio.sleep(1.5)
             link.allow(1 << 30)
-            await until(lambda: at.removed and len(at.of(*SUBJECTS[1:])) >= 800 and not at.missing, 60)
+            await until(lambda: bool(at.removed) and len(at.of(*SUBJECTS[1:])) >= 800 and not at.missing, 60)
             await daemon.stop()
     assert b'"anna"' in link.passed[:out_already]
     assert b'"anna"' not in link.passed[out_already:]

@@ -14,10 +14,9 @@ from typing import Any
 from gateway import cli, recordings
 from gateway.custody import Custody
 from gateway.lanes import Lanes
-from gateway.model import ConsentSignal, ObjectionSignal
+from gateway.model import ConsentSignal, ObjectionSignal, Signal
 from gateway.outbox import Outbox
 from gateway.outbox.store import Store
-
 
 armed: list[bool] = []
 """Not before the withdrawal has come: a start does some of these steps as well."""
@@ -26,10 +25,10 @@ armed: list[bool] = []
 def arm() -> None:
     put = Lanes.control
 
-    def control(lanes: Lanes, word: Any) -> None:
-        if isinstance(word, ConsentSignal | ObjectionSignal):
+    def control(self: Lanes, signal: Signal) -> None:
+        if isinstance(signal, ConsentSignal | ObjectionSignal):
             armed.append(True)
-        put(lanes, word)
+        put(self, signal)
 
     Lanes.control = control  # type: ignore[method-assign]
 

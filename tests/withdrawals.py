@@ -167,7 +167,7 @@ class Receiver(Platform):
     @property
     def removed(self) -> dict[int, str]:
         """Sequence → reason, by the tombstones."""
-        found = {}
+        found: dict[int, str] = {}
         for event in self.events.values():
             if event["type"] == "presence.removed.v1":
                 for first, last in event["data"]["ranges"]:
