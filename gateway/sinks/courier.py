@@ -92,7 +92,7 @@ class Courier:
             else:
                 self._cursor = last
 
-    async def acknowledge(self, payload: bytes, *, retained: bool) -> None:
+    def acknowledge(self, payload: bytes, *, retained: bool) -> None:
         """The application's word; what is wrong with it is counted, never believed."""
         if retained:
             self._counts.count("acks", "retained")
@@ -103,8 +103,12 @@ class Courier:
             self._counts.count("acks", "malformed")
             return
         ranges = [(1, said.through)] if said.through else []
-        deleted = await self._outbox.acknowledge(self._recipient, said.generation, [*ranges, *said.also])
         self._counts.count("acks", "taken")
+        self._outbox.acknowledge_later(
+            self._recipient, said.generation, [*ranges, *said.also], self._acknowledged
+        )
+
+    def _acknowledged(self, deleted: int) -> None:
         if deleted:
             self._outstanding = max(0, self._outstanding - deleted)
             self._progress_s = time.monotonic()
@@ -133,7 +137,7 @@ class Courier:
             self._outstanding += len(confirmed)
         elif confirmed:
             ranges = [(sequence, sequence) for sequence in confirmed]
-            await self._outbox.acknowledge(self._recipient, self._outbox.generation, ranges)
+            self._outbox.acknowledge_later(self._recipient, self._outbox.generation, ranges)
         self._counts.count("sent", self._recipient, len(confirmed))
         if "failed" in fates:
             self._start_over()
