@@ -214,6 +214,8 @@ class Spot(Struct, frozen=True):
     zone: str
     links: tuple[LinkModel, ...]
     """In the order of `Calibration.links`."""
+    predicted: bool = False
+    """Nobody stood there: told from the map and from what the walk found elsewhere."""
 
 
 class Calibration(Struct, frozen=True):

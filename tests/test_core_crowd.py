@@ -150,6 +150,14 @@ def test_two_strong_links(way_m: float, a_dbm: float, b_dbm: float, gap_s: float
     assert is_cloned([(a, a_dbm, T0), (b, b_dbm, T0 + gap_s)]) is cloned
 
 
+def test_a_third_that_is_stronger_shows_a_loud_device() -> None:
+    a, b, between = (Anchor(name, "g", (x, 0.0, 2.4)) for name, x in (("a", 0.0), ("b", 14.0), ("c", 7.0)))
+    ends = [(a, -55.0, T0), (b, -54.0, T0)]
+    assert is_cloned(ends)
+    assert is_cloned([*ends, (between, -60.0, T0)])
+    assert not is_cloned([*ends, (between, -42.0, T0)])
+
+
 def test_reach_and_distance() -> None:
     here, lost = Anchor("a", "g", (0.0, 0.0, 2.4)), Anchor("b", "g")
     assert apart_m(here, lost) == 0.0, "nothing can be said without a place"

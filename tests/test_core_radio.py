@@ -106,6 +106,23 @@ def test_somebody_beside_the_shop_is_not_forced_into_a_zone() -> None:
     assert play(shop(), faint(0, 60), 200) == []
 
 
+def between(start: float, end: float) -> list[Reading]:
+    """Somewhat nearer to bread than to eggs, by six decibels."""
+    heard = {"pi-milk": -80.0, "pi-eggs": -71.5, "pi-bread": -65.5, "pi-wine": -79.0}
+    times = [T0 + start + 0.25 + i / 2 for i in range(int((end - start) * 2))]
+    return [Reading(t_s, "anna", "tag", link, dbm) for t_s in times for link, dbm in heard.items()]
+
+
+def test_who_has_just_come_moves_on_only_when_that_is_nearly_certain() -> None:
+    """The same seconds between two shelves: told at once of one who stood long, later of one who has just come."""
+
+    def waits_s(stood_s: float) -> float:
+        events = play(shop(), standing("eggs", 0, stood_s) + between(stood_s, stood_s + 20), 100)
+        return next(e.emitted_s for e in events if (e.zone, e.change) == ("bread", "entered")) - T0 - stood_s
+
+    assert (waits_s(30), waits_s(2)) == (6, 8)
+
+
 def test_dwell_of_a_stay_ends_with_the_last_evidence_but_covers_what_was_announced() -> None:
     short = play(shop(), standing("bread", 0, 9), 60)[-1]
     announced = play(shop(dwell=[25]), standing("bread", 0, 9), 60)[-1]
@@ -206,6 +223,14 @@ def test_a_tag_cannot_be_at_two_ends_at_once(near: float, far: float, cloned: bo
     assert core.rejected == ({"cloned": 1} if cloned else {})
     flagged = [e for e in events if e.change == "entered" and e.evidence.get("implausible")]
     assert bool(flagged) == (cloned and any(e.change == "entered" for e in events))
+
+
+def test_a_few_seconds_at_two_ends_are_marked_and_not_counted() -> None:
+    times = [T0 + 0.25 + i / 2 for i in range(12)]
+    links = (("pi-milk", -58.0), ("pi-wine", -60.0))
+    core = Core(shop())
+    core.observe([Reading(t, "anna", "tag", link, dbm) for t in times for link, dbm in links])
+    assert core.rejected == {}
 
 
 def test_what_a_copied_tag_claims_is_marked_and_worth_less() -> None:

@@ -26,7 +26,7 @@ from gateway.core.written import (
 from gateway.model import Observation, OpenStay, Presence, SiteMap
 from gateway.reading import Reading
 
-SNAPSHOT_VERSION = 4
+SNAPSHOT_VERSION = 5
 
 
 class Snapshot(msgspec.Struct):

@@ -124,10 +124,8 @@ class Radio:
     def _suspect(self, row: int, now_s: float) -> None:
         ears = self.crowd.ears
         loud = [(self._anchors[i], dbm, ears.heard_s(row, i)) for i, dbm in self._heard(row, now_s)]
-        cloned = is_cloned(loud)
-        if cloned and not self.crowd.is_implausible(row):
+        if self.crowd.suspect(row, is_cloned(loud)):
             self._reject("cloned")
-        self.crowd.suspect(row, cloned)
 
     def _heard(self, row: int, now_s: float) -> Heard:
         return [h for h in self.crowd.ears.heard(row, now_s) if self._map.links[h[0]] not in self._masked]
@@ -162,6 +160,7 @@ class Radio:
             self._left(row, zone, Told(now_s, now_s, {**evidence, "reason": "move"}))
         crowd.confirm_by_s.pop(row, None)
         self._hold(row, number)
+        crowd.move(row)
         last_s = crowd.ears.last_s(row)
         for zone in sorted(new):
             pair = self._stays.table.pair(subject, zone, device)
