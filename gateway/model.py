@@ -161,7 +161,14 @@ class Fix(Struct, gc=False):
     subject: str = ""
 
 
-Observation = Reading | Fix
+class Hearing(Struct, frozen=True, gc=False):
+    """A receiver heard anything at all, of nobody in particular: it lives."""
+
+    t_s: float
+    receiver: str
+
+
+Observation = Reading | Fix | Hearing
 
 
 # --- the site map ---

@@ -151,7 +151,7 @@ def test_two_strong_links(way_m: float, a_dbm: float, b_dbm: float, gap_s: float
 
 
 def test_a_third_that_is_stronger_shows_a_loud_device() -> None:
-    a, b, between = (Anchor(name, "g", (x, 0.0, 2.4)) for name, x in (("a", 0.0), ("b", 14.0), ("c", 7.0)))
+    a, b, between = (Anchor(name, "g", (x, 0.0, 2.4)) for name, x in (("a", 0.0), ("b", 20.0), ("c", 10.0)))
     ends = [(a, -55.0, T0), (b, -54.0, T0)]
     assert is_cloned(ends)
     assert is_cloned([*ends, (between, -60.0, T0)])

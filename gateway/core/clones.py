@@ -44,7 +44,7 @@ def is_cloned(heard: Sequence[Loud]) -> bool:
     top_dbm = max((rssi_dbm for _, rssi_dbm, _ in strong), default=0.0) - TOP_DB
     return any(
         max(rssi_a, rssi_b) >= top_dbm
-        and apart_m(a, b) > reach_m(rssi_a) + reach_m(rssi_b) + WALK_M_S * abs(t_a - t_b)
+        and apart_m(a, b) > max(FAR_M, reach_m(rssi_a) + reach_m(rssi_b) + WALK_M_S * abs(t_a - t_b))
         for i, (a, rssi_a, t_a) in enumerate(strong)
         for b, rssi_b, t_b in strong[:i]
     )

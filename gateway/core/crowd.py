@@ -32,7 +32,7 @@ SECOND = 0
 """Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
 that it takes to another zone is the row after its own."""
 NEW_S, NEW_THETA = 7, 0.99
-"""Who has moved so few steps ago moves on only when the next zone is so probable: few stays are that short."""
+"""Who has moved so few steps ago moves on only when the next is so probable: few stays are that short."""
 IMPLAUSIBLE_TRUST = 0.5
 """What a confidence is worth while the device is heard where it cannot be."""
 
@@ -60,7 +60,7 @@ class RadioDevice(Struct):
     confirm_by_s: float | None = None
     """A resumed stay must be confirmed by then."""
     implausible_s: int = 0
-    """For so many steps in a row it is heard at two receivers at once that are too far apart, up to a bound."""
+    """For so many steps in a row, up to a bound, it is heard at two receivers that are too far apart."""
     said: tuple[float | None, bool | None] | None = None
     """Battery in percent and whether it moved, of a device that says so."""
     new_s: int = 0
