@@ -193,9 +193,8 @@ class Numpy:
 
 def crowd_of(site: SiteMap) -> Crowd:
     health = Health([r.id for r in site.receivers])
-    return Crowd(
-        site, radio_map(site), health, Agenda(), theta=2.0, reject=lambda _: None
-    )  # theta beyond 1: nobody moves
+    never = 2.0  # a probability beyond 1: nobody moves
+    return Crowd(site, radio_map(site), health, Agenda(), theta=never, new_theta=never, reject=lambda _: None)
 
 
 def main() -> None:

@@ -114,7 +114,9 @@ def test_state_of_a_device_fits() -> None:
     zones = tuple(replace(shop().zones[2], id=f"z{k}", part_of=None) for k in range(16))
     learned = Calibration(links, tuple(Spot(zone.id, spot) for zone in zones for _ in range(3)))
     site = SiteMap("s", zones=zones, receivers=tuple(Anchor(r, "ground") for r in links), calibration=learned)
-    devices = crowd.Crowd(site, radio_map(site), Health(links), Agenda(), theta=0.8, reject=lambda _: None)
+    devices = crowd.Crowd(
+        site, radio_map(site), Health(links), Agenda(), theta=0.8, new_theta=0.99, reject=lambda _: None
+    )
     assert 0 < devices.nbytes <= 384
 
 

@@ -107,23 +107,6 @@ def test_somebody_beside_the_shop_is_not_forced_into_a_zone() -> None:
     assert play(shop(), faint(0, 60), 200) == []
 
 
-def between(start: float, end: float) -> list[Reading]:
-    """Somewhat nearer to bread than to eggs, by eight decibels."""
-    heard = {"pi-milk": -80.0, "pi-eggs": -72.5, "pi-bread": -64.5, "pi-wine": -79.0}
-    times = [T0 + start + 0.25 + i / 2 for i in range(int((end - start) * 2))]
-    return [Reading(t_s, "anna", "tag", link, dbm) for t_s in times for link, dbm in heard.items()]
-
-
-def test_who_has_just_come_moves_on_only_when_that_is_nearly_certain() -> None:
-    """The same seconds between two shelves: of one who stood long it is told two seconds sooner."""
-
-    def waits_s(stood_s: float) -> float:
-        events = play(shop(), standing("eggs", 0, stood_s) + between(stood_s, stood_s + 20), 100)
-        return next(e.emitted_s for e in events if (e.zone, e.change) == ("bread", "entered")) - T0 - stood_s
-
-    assert (waits_s(30), waits_s(2)) == (5, 7)
-
-
 def test_dwell_of_a_stay_ends_with_the_last_evidence_but_covers_what_was_announced() -> None:
     short = play(shop(), standing("bread", 0, 9), 60)[-1]
     announced = play(shop(dwell=[25]), standing("bread", 0, 9), 60)[-1]

@@ -8,13 +8,13 @@ from gateway.core.listening cimport Ears, is_strength
 from gateway.reading cimport Reading
 
 cdef int STEP, NEW_S, COPIED_S
-cdef double NEVER, NEW_THETA, IMPLAUSIBLE_TRUST, STRONG_DBM, FAR_M
+cdef double NEVER, IMPLAUSIBLE_TRUST, STRONG_DBM, FAR_M
 
 @cython.final
 cdef class Crowd:
     cdef readonly tuple zones
     cdef readonly Py_ssize_t outside
-    cdef readonly double theta, reached_s
+    cdef readonly double theta, new_theta, reached_s
     cdef readonly double next_step_s
     cdef readonly Ears ears
     cdef readonly Beliefs beliefs

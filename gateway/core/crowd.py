@@ -31,8 +31,8 @@ STEP: int = Due.STEP.value
 SECOND = 0
 """Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
 that it takes to another zone is the row after its own."""
-NEW_S, NEW_THETA = 7, 0.99
-"""Who has moved so few steps ago moves on only when the next is so probable: few stays are that short."""
+NEW_S = 7
+"""So many steps a zone is new to who has moved there: few stays are that short."""
 IMPLAUSIBLE_TRUST = 0.5
 """What a confidence is worth while the device is heard where it cannot be."""
 
@@ -76,12 +76,13 @@ class Crowd:
         agenda: Agenda,
         *,
         theta: float,
+        new_theta: float,
         reject: Callable[[str], None],
     ) -> None:
         self.zones = radio_map.zones
         self.outside = len(radio_map.zones) - 1
         """Number of the zone outside."""
-        self.theta = theta
+        self.theta, self.new_theta = theta, new_theta
         self._calibrated = radio_map.calibrated
         self.ears, self.beliefs = Ears(len(radio_map.links)), Beliefs(radio_map, site.device_class)
         self.next_step_s = NEVER
@@ -277,7 +278,7 @@ class Crowd:
                 continue
             if top == self._zone[row]:
                 self._stay(row, stays)
-            elif self.beliefs.p >= (NEW_THETA if is_new else self.theta):
+            elif self.beliefs.p >= (self.new_theta if is_new else self.theta):
                 movers.append(row)
         self.await_step(now_s + 1.0 if stepped else NEVER)
 
