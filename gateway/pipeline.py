@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from gateway.consent import ConsentScreen, Register, Release
-from gateway.consent.bars import KEPT_S, Bar, Withdrawal
+from gateway.consent.bars import KEPT_S, OPEN, Bar, Withdrawal
 from gateway.consent.drivers import VEHICLE
 from gateway.consent.footfall import Footfall
 from gateway.consent.waiting import WaitingRoom
@@ -143,6 +143,8 @@ class Pipeline:
         """Stays that have a row in the outbox."""
         self._to_resume: dict[str, list[OpenStay]] = {}
         """Open at the last stop, of subjects that the feed has not yet named."""
+        self._queued: frozenset[bytes] = frozenset()
+        """Subjects (by key) with events from before the last stop, of whom the feed may know nothing."""
         self._now_s = float("-inf")
 
     def feed(self, signals: Sequence[Signal]) -> Outcome:
@@ -175,16 +177,17 @@ class Pipeline:
         deadlines_s = (room.next_deadline() for room in rooms)
         return min((d for d in deadlines_s if d is not None), default=None)
 
-    def resume(self, stays: Sequence[OpenStay], t_s: float) -> Outcome:
+    def resume(self, stays: Sequence[OpenStay], t_s: float, queued: Collection[bytes] = ()) -> Outcome:
         """Take up what was open at the last stop; a stay that nobody may know of any more ends silently.
 
         Of a subject that the feed has not named yet it is taken up when it does; what is left when the
-        feed is confirmed ends.
+        feed is confirmed ends, and what is `queued` (subject keys) of a subject that it does not name goes.
         """
         outcome = Outcome()
         for stay in stays:
             self._written.add((stay.subject, stay.zone))
             self._to_resume.setdefault(stay.subject, []).append(stay)
+        self._queued = frozenset(queued)
         self._now_s = max(self._now_s, t_s)
         self._resume(list(self._to_resume), outcome)
         self._give_up(outcome)
@@ -270,11 +273,15 @@ class Pipeline:
 
     def _give_up(self, outcome: Outcome) -> None:
         """The feed is confirmed: who is not in it by now is not coming."""
-        if self._to_resume and self._register.doubt(self._now_s) is None:
-            for subject, stays in sorted(self._to_resume.items()):
-                for stay in stays:
-                    self._close(subject, stay.zone, outcome)
-            self._to_resume.clear()
+        if not (self._to_resume or self._queued) or self._register.doubt(self._now_s) is not None:
+            return
+        for subject, stays in sorted(self._to_resume.items()):
+            for stay in stays:
+                self._close(subject, stay.zone, outcome)
+        self._to_resume.clear()
+        for key in sorted(key for key in self._queued if not self._screen.knows(key)):
+            outcome.withdrawn.append(Withdrawal("", key, OPEN))
+        self._queued = frozenset()
 
     def _screen_all(self, presences: list[Presence], outcome: Outcome) -> None:
         for presence in presences:

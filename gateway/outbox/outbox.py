@@ -253,6 +253,10 @@ class Outbox:
         """Everything committed and queued of one subject, at all recipients."""
         return await self._read(self._store.queued_of, key)
 
+    async def keys_queued(self) -> set[bytes]:
+        """Subject keys of whoever has an event committed and queued."""
+        return await self._read(self._store.keys_queued)
+
     async def backlog(self) -> dict[str, int]:
         """Rows queued per recipient, also of one that the settings no longer name."""
         return await self._read(self._store.backlog)
