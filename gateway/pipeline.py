@@ -152,8 +152,11 @@ class Pipeline:
         for signal in signals:
             self._now_s = max(self._now_s, signal.t_s)
             self._screen_all(self._tracker.gather(signal), outcome)
+            if not isinstance(signal, Sighting | Message):  # of those the core does not know yet
+                self._count(self._now_s, outcome)
             self._heed(signal, outcome)
         self._screen_all(self._tracker.settle(), outcome)
+        self._count(self._now_s, outcome)
         return outcome
 
     def advance(self, t_s: float) -> Outcome:
@@ -161,6 +164,7 @@ class Pipeline:
         outcome = Outcome()
         self._now_s = max(self._now_s, t_s)
         self._screen_all(self._tracker.advance(t_s), outcome)
+        self._count(self._now_s, outcome)
         self._waiting.expire(self._now_s)
         return outcome
 
@@ -294,7 +298,6 @@ class Pipeline:
                 self._release(presence, presence.emitted_s, outcome)
             else:
                 self._waiting.put(presence, doubt, presence.emitted_s)
-        self._count(self._now_s, outcome)
 
     def _count(self, t_s: float, outcome: Outcome) -> None:
         """Counts of windows that are over, before anything that comes behind their end."""
