@@ -167,7 +167,7 @@ class Receiver(Platform):
     @property
     def removed(self) -> dict[int, str]:
         """Sequence → reason, by the tombstones."""
-        found = {}
+        found: dict[int, str] = {}
         for event in self.events.values():
             if event["type"] == "presence.removed.v1":
                 for first, last in event["data"]["ranges"]:
@@ -183,6 +183,10 @@ class Receiver(Platform):
     @property
     def subjects(self) -> set[str]:
         return {event["subject"] for event in self.events.values() if "subject" in event}
+
+    def of(self, *subjects: str) -> list[str]:
+        """Ids of the events of these subjects."""
+        return [id for id, event in self.events.items() if event.get("subject") in subjects]
 
     async def acknowledge(self) -> None:
         ranges: list[list[int]] = []
@@ -251,5 +255,3 @@ async def reads_socket(daemon: Daemon, state: Path) -> None:
         while not (state / "gateway.sock").exists():
             assert daemon.process.returncode is None, daemon.said()
             await asyncio.sleep(0.02)
-
-
