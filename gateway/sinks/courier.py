@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from itertools import takewhile
-from typing import Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.consent import ConsentScreen, Release
 from gateway.consent.screen import Removal
@@ -41,10 +41,17 @@ LOOK_AGAIN_S = 1.0
 """How soon a new connection or a due resend is noticed."""
 
 
-class _Acknowledgement(Struct):
+_Sequence = Annotated[int, Meta(ge=1)]
+
+
+class Acknowledgement(Struct):
+    """What the application has of one generation."""
+
     generation: str
-    through: int = 0
-    also: list[tuple[int, int]] = []
+    through: Annotated[int, Meta(ge=0)] = 0
+    """Everything from sequence 1 on."""
+    also: list[tuple[_Sequence, _Sequence]] = []
+    """Ranges above it, first and last included."""
 
 
 class Courier:
@@ -98,7 +105,7 @@ class Courier:
             self._counts.count("acks", "retained")
             return
         try:
-            said = msgspec.json.decode(payload, type=_Acknowledgement)
+            said = msgspec.json.decode(payload, type=Acknowledgement)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._counts.count("acks", "malformed")
             return
