@@ -72,10 +72,12 @@ class _Timex(ctypes.Structure):
     _fields_ = [("modes", ctypes.c_int), ("rest", ctypes.c_byte * 512)]
 
 
-def kernel_synchronised() -> bool:
-    """Whether the kernel says that its clock is synchronised (adjtimex(2)); doubt means no."""
+def kernel_synchronised() -> bool | None:
+    """Whether the kernel says that its clock is synchronised (adjtimex(2)); None where nobody may ask."""
     try:
         state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(_Timex()))
     except (OSError, AttributeError):
-        return False
-    return state not in (-1, _TIME_ERROR)
+        return None
+    if state == -1:
+        return None
+    return state != _TIME_ERROR

@@ -11,6 +11,10 @@ from typing import Final
 from gateway.errors import GatewayError
 
 CREDENTIAL: Final = "credential:"
+FROM_DIRECTORY: Final = "gateway"
+"""What LoadCredential= of the unit calls its directory."""
+RENEWED: Final = "credentials"
+"""Folder of the runtime directory, written by systemd/renew-credentials."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -21,16 +25,22 @@ class SecretUnusableError(GatewayError):
 def locate(secret: str, environ: Mapping[str, str] | None = None) -> Path:
     """The file that holds `credential:NAME` of the service's systemd unit, or `secret` as a path.
 
-    SecretUnusableError for a credential when systemd passed none (systemd.exec(5), CREDENTIALS_DIRECTORY).
+    What a reload of the unit has renewed goes first; then what systemd copied at the start (systemd.exec(5),
+    CREDENTIALS_DIRECTORY): one by one, or as a directory, whose files come as `gateway_NAME`.
+    SecretUnusableError for a credential when systemd passed none.
     """
     if not secret.startswith(CREDENTIAL):
         return Path(secret)
+    environ = os.environ if environ is None else environ
     name = secret.removeprefix(CREDENTIAL)
     directory = _directory(environ)
     if directory is None:
         text = f"{secret}: systemd passed no credentials; the unit needs LoadCredential={name}"
         raise SecretUnusableError(text)
-    return directory / name
+    candidates = [directory / name, directory / f"{FROM_DIRECTORY}_{name}"]
+    if runtime := environ.get("RUNTIME_DIRECTORY"):
+        candidates.insert(0, Path(runtime) / RENEWED / name)
+    return next((path for path in candidates if path.exists()), directory / name)
 
 
 def guarded(secret: str, environ: Mapping[str, str] | None = None) -> Path:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from gateway import __version__
 from gateway.assembly import Assembly
 from gateway.audit import AuditLog
-from gateway.clock import PipelineClock, kernel_synchronised
+from gateway.clock import PipelineClock
 from gateway.consent.bars import Withdrawal
 from gateway.consent.tally import Act, Entry
 from gateway.counts import Counts
@@ -23,6 +23,7 @@ from gateway.recorder import StillAdmitted, enrolled_line
 from gateway.recordings import Part
 from gateway.sinks.courier import Courier
 from gateway.sweep import Sweep
+from gateway.synchronisation import synchronised
 
 AUDIT_S = 1.0
 CLOCK_S = 10.0
@@ -121,7 +122,7 @@ class Custody:
         trusted = True
         while True:
             await asyncio.sleep(CLOCK_S)
-            if kernel_synchronised() != trusted:
+            if await synchronised() != trusted:
                 trusted = not trusted
                 _log.warning("clock: %s", "synchronised again" if trusted else "no longer synchronised")
                 self._lanes.control(ClockTrust(self._clock(), trusted))

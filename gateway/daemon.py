@@ -18,7 +18,7 @@ import msgspec
 
 from gateway import __version__
 from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of
-from gateway.clock import PipelineClock, kernel_synchronised
+from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
 from gateway.control import ControlServer, Request
 from gateway.custody import Custody
@@ -26,9 +26,10 @@ from gateway.desk import Desk
 from gateway.errors import ConfigError, GatewayError
 from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
-from gateway.links import LOOPBACK
+from gateway.links import LOOPBACK, words_of
 from gateway.model import PLATFORM, ConsentSignal
 from gateway.mqtt import NotConnectedError, RefusedError
+from gateway.notify import Notifier
 from gateway.outbox import Outbox
 from gateway.pump import Pump
 from gateway.settings import GatewaySettings
@@ -37,6 +38,7 @@ from gateway.sinks.mqtt import MqttSink, Uplink
 from gateway.sinks.questions import Questions
 from gateway.sources import Source
 from gateway.sources.relay import Relay
+from gateway.synchronisation import synchronised
 
 FAREWELL_S = 1.5
 """How long a clean stop lets the couriers carry what is queued and the state be said."""
@@ -49,28 +51,30 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
     """Run until SIGTERM or SIGINT. StoreError or KeyUnusableError when the state directory cannot serve."""
     settings = assembly.settings
     _refuse_scaled_clock(settings, clock)
-    stop = asyncio.Event()
+    stop, hang_up, notifier = asyncio.Event(), asyncio.Event(), Notifier()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up.set)  # one that comes early is made up for
     with only_one(settings.gateway.state_dir):
         if settings.is_relay_only and (relay := relay_of(assembly)) is not None:
-            await _only_relay(relay, assembly, clock, stop)
+            await _only_relay(relay, assembly, clock, stop, notifier)
             return
-        if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop):
+        if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop, notifier):
             return
         async with Outbox(
             settings.gateway.state_dir / "outbox.sqlite", settings.recipients.keys(), counts=assembly.counts
         ) as outbox:
-            await _Running(assembly, clock, outbox).until(stop, configuration)
+            await _Running(assembly, clock, outbox, notifier).until(stop, hang_up, configuration)
     _log.info("stopped; counted: %s", msgspec.json.encode(assembly.pipeline.counted().by_room()).decode())
 
 
 class _Running:
     """The tasks of one run, and how they end."""
 
-    def __init__(self, assembly: Assembly, clock: PipelineClock, outbox: Outbox) -> None:
+    def __init__(self, assembly: Assembly, clock: PipelineClock, outbox: Outbox, notifier: Notifier) -> None:
         self._assembly = assembly
+        self._notifier = notifier
         self._clock = clock
         self._outbox = outbox
         self._lanes = Lanes(assembly.counts, heed=assembly.screen.heed)
@@ -86,16 +90,18 @@ class _Running:
         self._uplinks = list(self._make_uplinks())
         self._custody.couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
 
-    async def until(self, stop: asyncio.Event, configuration: Configuration) -> None:
+    async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
             await self._begin(configuration)
-            await self._run_until(stop)
+            await self._run_until(stop, hang_up)
 
-    async def _run_until(self, stop: asyncio.Event) -> None:
+    async def _run_until(self, stop: asyncio.Event, hang_up: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, lambda: group.create_task(self._reread())
+                signal.SIGHUP, lambda: group.create_task(self._reload())
             )
+            if hang_up.is_set():
+                group.create_task(self._reload())
             hearing = [group.create_task(source.run()) for source in self._sources]
             relaying = [group.create_task(self._relay.run())] if self._relay else []
             pumping = group.create_task(self._pump.run())
@@ -105,8 +111,11 @@ class _Running:
             )
             carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
             carrying += [group.create_task(c.run()) for u in self._uplinks for c in u.couriers.values()]
+            self._notifier.ready()
+            telling = group.create_task(self._notifier.watch(self._progress, self._links))
             await stop.wait()
             _log.info("stopping")
+            self._notifier.stopping()
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             pumping.cancel()
             await self._pump.finish()
@@ -114,7 +123,7 @@ class _Running:
                 task.cancel()
             await _leave(self._relay)
             await self._farewell()
-            for task in [keeping, answering, *relaying, *carrying]:
+            for task in [telling, keeping, answering, *relaying, *carrying]:
                 task.cancel()
 
     async def _begin(self, configuration: Configuration) -> None:
@@ -156,6 +165,20 @@ class _Running:
             case "reread":
                 await self._reread()
                 return {}
+
+    def _progress(self) -> float:
+        """A disk that refuses is known and tried again; a new start would lose what waits for it."""
+        return time.monotonic() if self._outbox.link.state == "down" else self._pump.progress
+
+    def _links(self) -> str:
+        """Which ways to the outside are up, and which are not, for an operator."""
+        links = [source.link for source in self._sources] + [uplink.link for uplink in self._uplinks]
+        return words_of(links)
+
+    async def _reload(self) -> None:
+        self._notifier.reloading()
+        await self._reread()
+        self._notifier.ready()
 
     async def _reread(self) -> None:
         """SIGHUP: consent file, deny-list and identity keys again, each as a whole."""
@@ -236,15 +259,21 @@ class _Running:
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
 
 
-async def _only_relay(relay: Relay, assembly: Assembly, clock: PipelineClock, stop: asyncio.Event) -> None:
+async def _only_relay(
+    relay: Relay, assembly: Assembly, clock: PipelineClock, stop: asyncio.Event, notifier: Notifier
+) -> None:
     """Hear for another gateway: no pipeline, no store, and no clock that has to be right."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is no consent to read again
     async with asyncio.TaskGroup() as group:
         radios = list(radios_of(assembly, relay.hear, clock))
         relay.radios += (radio.link for radio in radios)
         tasks = [group.create_task(relay.run()), *(group.create_task(radio.run()) for radio in radios)]
+        notifier.ready()
+        links = [relay.link, *relay.radios]
+        tasks.append(group.create_task(notifier.watch(lambda: relay.progress, lambda: words_of(links))))
         await stop.wait()
         _log.info("stopping")
+        notifier.stopping()
         await _leave(relay)
         for task in tasks:
             task.cancel()
@@ -266,18 +295,21 @@ def _refuse_scaled_clock(settings: GatewaySettings, clock: PipelineClock) -> Non
         raise GatewayError(f"--clock is for brokers on loopback only, and {', '.join(far)} is not")
 
 
-async def _synchronised(stop: asyncio.Event) -> bool:
+async def _synchronised(stop: asyncio.Event, notifier: Notifier) -> bool:
     """Hear nothing before the clock can be trusted: an event with a wrong time cannot be judged.
 
     False when stopped meanwhile.
     """
-    if kernel_synchronised():
+    if await synchronised():
         return True
     _log.warning("clock: not synchronised; nothing is heard until it is (clock: {trust: always} overrides)")
+    notifier.ready()  # it runs as it should, and the start of the machine need not wait
+    notifier.status("waits for a synchronised clock")
     while not stop.is_set():
-        if kernel_synchronised():
+        if await synchronised():
             _log.info("clock: synchronised")
             return True
+        notifier.alive()
         try:
             async with asyncio.timeout(CLOCK_LOOK_S):
                 await stop.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
@@ -36,6 +36,14 @@ class Link:
         self._said = (state, detail)
         level = logging.INFO if state == "up" else logging.WARNING
         _log.log(level, "%s: %s%s", self.name, state, f" ({detail})" if detail else "")
+
+
+def words_of(links: Iterable[Link]) -> str:
+    """`up: …; down: …` by name."""
+    states: dict[str, list[str]] = {"up": [], "down": []}
+    for link in links:
+        states[link.state].append(link.name)
+    return "; ".join(f"{state}: {', '.join(names)}" for state, names in states.items() if names)
 
 
 def full_jitter(base_s: float = 1.0, cap_s: float = 60.0) -> Iterator[float]:

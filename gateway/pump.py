@@ -23,6 +23,8 @@ BATCH = 256
 UNCOMMITTED = 2_000
 """Transactions in memory above which the lanes have to hold the rest."""
 BREATH_S = 0.05
+LOOK_S = 1.0
+"""Longest sleep where nothing is due, so that an idle pump can be told from one that hangs."""
 FINISH_S = 2.0
 
 
@@ -50,6 +52,8 @@ class Pump:
         self._submitted = self._committed = 0
         self._all_committed = asyncio.Event()
         self._all_committed.set()
+        self.progress = 0
+        """Rises with each batch, empty ones too, and each commit; stands still while nothing gets through."""
 
     async def run(self) -> NoReturn:
         while True:
@@ -68,6 +72,7 @@ class Pump:
             outcome.releases += due.releases
             outcome.stays += due.stays
         await self.store(outcome, [a.acknowledge for a in arrivals if a.acknowledge is not None])
+        self.progress += 1
 
     async def store(self, outcome: Outcome, acknowledges: list[Acknowledge] = []) -> None:  # noqa: B006 - read only
         """Hand an outcome to the outbox; a withdrawal is on disk when this returns."""
@@ -84,6 +89,7 @@ class Pump:
 
     def _thank(self) -> None:
         self._committed += 1
+        self.progress += 1
         if self._committed == self._submitted:
             self._all_committed.set()
         self._pay()
@@ -105,7 +111,9 @@ class Pump:
             async with asyncio.timeout(FINISH_S):
                 await self._all_committed.wait()
 
-    def _idle_s(self) -> float | None:
-        """Real seconds until something is due."""
+    def _idle_s(self) -> float:
+        """Real seconds until something is due, `LOOK_S` at most."""
         deadline_s = self._pipeline.next_deadline()
-        return None if deadline_s is None else max(0.0, self._clock.real_s(deadline_s - self._clock()))
+        if deadline_s is None:
+            return LOOK_S
+        return min(LOOK_S, max(0.0, self._clock.real_s(deadline_s - self._clock())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from gateway.model import Anchor, ConsentSignal, Sighting, SiteMap, Zone
 from gateway.outbox import Outbox
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import load_profiles
-from gateway.pump import Pump
+from gateway.pump import LOOK_S, Pump
 
 ADV = bytes.fromhex("0201061aff4c000215e2c56db5dffb48d2b060d0f5a71096e000010011c5")
 UNKNOWN = ADV[:-2] + b"\x99\xc5"
@@ -52,21 +53,23 @@ def sighting(t_s: float, adv: bytes = ADV) -> Sighting:
     return Sighting(t_s, "pi-01", "c3:00:00:25:ef:6a", "random", -45.0, adv)
 
 
-async def test_thanks_come_after_the_commit_and_in_order(tmp_path: Path) -> None:
-    counts, lanes, start_s = Counts(), Lanes(Counts()), time.time()
+def screened(counts: Counts) -> tuple[Pipeline, float]:
+    """A pipeline in which Anna consents, and the moment at which she did."""
+    start_s = time.time()
     register = Register(counts)
     screen = ConsentScreen(
         Policy("s", "gw", (Recipient("platform", (PURPOSE,)),)), register, Keys(bytes(32)), counts
     )
     identification = Identification(SITE, load_profiles(), register, counts)
     pipeline = Pipeline(Tracker(identification, Core(SITE), counts), register, screen)
-    pipeline.feed(
-        [
-            ConsentSignal(
-                start_s, (record("anna", entry(event_time="2020-01-01T00:00:00Z", valid_until=None)),)
-            )
-        ]
-    )
+    consented = record("anna", entry(event_time="2020-01-01T00:00:00Z", valid_until=None))
+    pipeline.feed([ConsentSignal(start_s, (consented,))])
+    return pipeline, start_s
+
+
+async def test_thanks_come_after_the_commit_and_in_order(tmp_path: Path) -> None:
+    counts, lanes = Counts(), Lanes(Counts())
+    pipeline, start_s = screened(counts)
     thanked: list[str] = []
     path = tmp_path / "outbox.sqlite"
     async with Outbox(path, ["platform"], commit_delay_s=0.2, counts=counts) as outbox:
@@ -85,3 +88,43 @@ async def test_thanks_come_after_the_commit_and_in_order(tmp_path: Path) -> None
         assert await outbox.backlog() == {"platform": 1}
         await asyncio.sleep(0)
         assert thanked == ["a stranger", *(f"anna {n}" for n in range(20)), "another stranger"]
+
+
+class Patient(Nobody):
+    """Lets withdrawals happen."""
+
+    def heed(self, withdrawals: Sequence[Withdrawal]) -> None: ...
+
+    def carried_out(self, withdrawals: Sequence[Withdrawal], removed: int) -> None: ...
+
+
+async def test_an_idle_pump_makes_progress_and_one_that_waits_for_a_hung_disk_makes_none(
+    tmp_path: Path,
+) -> None:
+    counts, lanes = Counts(), Lanes(Counts())
+    pipeline, start_s = screened(counts)
+    disk_answers = threading.Event()
+    async with Outbox(tmp_path / "outbox.sqlite", ["platform"], counts=counts) as outbox:
+        pump = Pump(lanes, pipeline, outbox, Patient(), PipelineClock())
+        running = asyncio.create_task(pump.run())
+        seen = [pump.progress]
+        for _ in range(2):
+            await asyncio.sleep(LOOK_S + 0.1)
+            seen.append(pump.progress)
+        assert seen[0] < seen[1] < seen[2], "nothing to do is not a hang"
+
+        hung = asyncio.get_running_loop().run_in_executor(outbox._thread, disk_answers.wait)
+        lanes.control(
+            ConsentSignal(start_s + 9, (), complete=True)
+        )  # Anna withdraws: to be on disk before all else
+        await asyncio.sleep(0.1)
+        before = pump.progress
+        await asyncio.sleep(2 * LOOK_S)
+        assert pump.progress == before, "the event loop runs, and nothing gets through"
+
+        disk_answers.set()
+        await hung
+        async with asyncio.timeout(5):
+            while pump.progress == before:  # noqa: ASYNC110 - a number
+                await asyncio.sleep(0.01)
+        running.cancel()

@@ -50,6 +50,8 @@ class Relay:
         self._waiting: deque[Sighting] = deque()
         self._full = asyncio.Event()
         self._said: bool | None = None
+        self.progress = 0
+        """Rises each time that what was heard has been carried on; stands still when that hangs."""
         self._connection = Connection(
             endpoint,
             client_id,
@@ -113,6 +115,7 @@ class Relay:
             self._full.clear()
             while self._waiting:
                 await self._publish(self._take())
+            self.progress += 1
 
     def _take(self) -> list[Sighting]:
         batch: list[Sighting] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,8 +106,25 @@ class Consents:
 
 async def _without_daemon(configuration: Configuration, request: Request) -> dict[str, Any]:
     """The same on the store itself, which nobody else holds meanwhile."""
-    settings = configuration.settings
     logging.getLogger("gateway").setLevel(logging.WARNING)
+    try:
+        return await _on_the_store(configuration, request)
+    finally:
+        _hand_over(configuration.settings.gateway.state_dir)
+
+
+def _hand_over(directory: Path) -> None:
+    """What root wrote here goes to whom the directory belongs: a service under its own user reads it next."""
+    owner = directory.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    for path in directory.rglob("*"):
+        if path.lstat().st_uid != owner.st_uid:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+async def _on_the_store(configuration: Configuration, request: Request) -> dict[str, Any]:
+    settings = configuration.settings
     with only_one(settings.gateway.state_dir):
         assembled = assembly.assemble(configuration, assembly.keys_of(settings))
         clock, lanes = PipelineClock(), Lanes(assembled.counts)
