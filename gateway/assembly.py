@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from gateway import credentials
 from gateway import profiles as firmware
+from gateway.certificates import Certificates
 from gateway.consent import (
     ConsentScreen,
     Keys,
@@ -231,10 +232,11 @@ def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
     """A broker of the settings with its secrets read. ConfigError names the file that cannot serve."""
     broker = settings.brokers[name]
     try:
-        password = broker.password and broker.password.path().read_text().strip()
-        tls = _tls(broker.tls) if broker.tls else None
-    except OSError as error:  # ssl.SSLError is one
-        text = f"brokers.{name}: {error.filename or 'tls'}: {error.strerror or error}"
+        password = broker.password and credentials.read(broker.password).decode().strip()
+        tls = Certificates(f"brokers.{name}", partial(_tls, broker.tls)) if broker.tls else None
+    except (OSError, UnicodeDecodeError, SecretUnusableError) as error:  # ssl.SSLError is an OSError
+        filename, words = getattr(error, "filename", None), getattr(error, "strerror", None) or error
+        text = f"brokers.{name}: {filename}: {words}" if filename else f"brokers.{name}: {words}"
         raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
     return Endpoint(
         name=name,
@@ -271,5 +273,5 @@ def bearer_token(secret: Secret) -> str:
 def _tls(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=tls.ca)
     if tls.cert is not None and tls.key is not None:
-        context.load_cert_chain(tls.cert, tls.key.path())
+        context.load_cert_chain(tls.cert, credentials.guarded(tls.key))
     return context

@@ -61,7 +61,10 @@ def guarded(secret: str, environ: Mapping[str, str] | None = None) -> Path:
         raise SecretUnusableError(
             f"{path} is open to others (mode {status.st_mode & 0o777:04o}); chmod 0600 it"
         )
-    if status.st_uid not in (0, os.geteuid()):
+    owners = {0, os.geteuid()}
+    if os.geteuid() == 0:  # root also works on the state of a service, whose user owns the directory too
+        owners.add(path.parent.stat().st_uid)
+    if status.st_uid not in owners:
         raise SecretUnusableError(f"{path} belongs to another user; chown it to root or to the gateway's")
     return path
 

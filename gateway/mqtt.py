@@ -59,7 +59,8 @@ class Endpoint(Struct, frozen=True):
     port: int
     username: str | None = None
     password: str | None = None
-    tls: ssl.SSLContext | None = None
+    tls: Callable[[], ssl.SSLContext] | None = None
+    """Asked at each connection, so that certificates can change in between."""
     version: int = 5
     """5, or 3 for MQTT 3.1.1."""
 
@@ -251,7 +252,7 @@ class Connection:
             keepalive=30,
             max_inflight_messages=OUTGOING_INFLIGHT,
             properties=self._connect_properties() if is_v5 else None,
-            tls_context=self._endpoint.tls,
+            tls_context=self._endpoint.tls and self._endpoint.tls(),
             **common,
         )
 

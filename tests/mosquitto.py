@@ -11,6 +11,10 @@ import time
 from pathlib import Path
 from typing import Self
 
+from authority import Authority
+
+DOCUMENTED = Path(__file__).parent.parent / "systemd" / "mosquitto"
+PASSWORD = "known to the gateway"  # noqa: S105 - of tests
 CONFIG = """\
 listener {port} 127.0.0.1
 allow_anonymous true
@@ -83,3 +87,36 @@ class Mosquitto:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
+
+
+class Documented(Mosquitto):
+    """With a configuration of systemd/mosquitto; only ports and places differ. `port` is the one with TLS."""
+
+    def __init__(self, folder: Path, name: str, authority: Authority) -> None:
+        super().__init__(folder)
+        certificates = folder / "certs"
+        certificates.mkdir()
+        self.plain_port, self._certificates = free_port(), certificates
+        self.trust(authority)
+        shutil.copy(DOCUMENTED / f"{name}.acl", folder / "gateway.acl")
+        passwords = folder / "gateway.passwd"
+        passwords.touch(0o600)
+        subprocess.run(
+            ["mosquitto_passwd", "-b", str(passwords), "gateway", PASSWORD], check=True, capture_output=True
+        )
+        config = (DOCUMENTED / f"{name}.conf").read_text()
+        for documented, here in [
+            ("/etc/mosquitto/", f"{folder}/"),
+            ("/var/lib/mosquitto/", f"{folder}/"),
+            ("listener 8883", f"listener {self.port} 127.0.0.1"),
+            ("listener 1883", f"listener {self.plain_port}"),
+        ]:
+            config = config.replace(documented, here)
+        self._config.write_text(f"user {getpass.getuser()}\n{config}")
+
+    def trust(self, authority: Authority) -> None:
+        """From the next start on."""
+        certificate, key = authority.issue("broker")
+        shutil.copy(authority.ca, self._certificates / "ca.pem")
+        shutil.copy(certificate, self._certificates / "broker.pem")
+        shutil.copy(key, self._certificates / "broker.key")

@@ -267,3 +267,34 @@ def test_profiles_that_ask_for_more_have_no_quick_way() -> None:
     assert not has_quick(speed_kmh={"path": "vel", "unit": "km/h", "absent": 255})
     assert not has_quick(speed_kmh={"path": "vel", "unit": "km/h", "range": [0, 250]})
     assert not has_quick(ignition={"path": "ign", "values": {"on": True}})
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("owntracks/anna/golf", "matched"),
+        ("owntracks/Anna/Golf", "matched"),
+        ("owntracks/anna/golf/event", "matched"),
+        (None, "matched"),
+        ("owntracks/anna/golf2", "impostor"),
+        ("owntracks/bert/golf", "impostor"),
+        ("owntracks/anna", "impostor"),
+        ("", "impostor"),
+        (7, "impostor"),
+    ],
+)
+@pytest.mark.parametrize("spelled", ["topic", "t\\u006fpic"])
+def test_no_way_lets_an_impostor_through(said: object, outcome: str, spelled: str) -> None:
+    """OwnTracks may repeat its topic; the ways are one pass, the type, the patient reader."""
+    payload = encoded({**LOCATION, "topic": said}).replace(b'"topic"', f'"{spelled}"'.encode())
+    counts = Counts()
+    patient = READERS["owntracks"]
+    message = Message(T, TOPICS["owntracks"], payload, False)
+    parts = patient.parts(message.topic.split("/"), None)
+    assert parts is not None
+    assert patient.quick is not None
+    fixes = patient.read(message, parts, counts)
+    assert counts.of("profiles.owntracks", outcome) == 1
+    assert len(fixes) == (outcome == "matched")
+    assert patient.quick.by_type(parts, message) == (fixes[0] if fixes else None)
+    assert in_one_pass(payload) is None, "left to the type"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import shutil
@@ -13,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from daemons import TAG, Place, consent
+from mosquitto import Mosquitto
 
 from gateway.credentials import locate
 
@@ -216,3 +220,31 @@ def test_an_unknown_word_takes_nothing_off(tmp_path: Path) -> None:
     wrong = run(ROOT / "systemd/uninstall.sh", "--purg", DESTDIR=str(tmp_path))
     assert wrong.returncode == 2
     assert (tmp_path / "opt/gateway").exists()
+
+
+@as_root
+async def test_root_finds_a_service_and_what_root_writes_is_the_services(public_folder: Path) -> None:
+    """As DynamicUser= lays it out: /var/lib/gateway is a link, the socket is in the runtime directory."""
+    with Mosquitto(public_folder / "broker") as broker:
+        place = Place(public_folder, broker)
+        place.enrol(consent("card-1", TAG.format(n=1)))
+        private, runtime = public_folder / "private", public_folder / "runtime"
+        for folder in (private, runtime):
+            folder.mkdir(mode=0o700)
+        place.state.symlink_to(private)
+        ask = (sys.executable, "-m", "gateway", "consent")
+        rest = ("card-1", "--config", str(place.config))
+        async with place.daemon(RUNTIME_DIRECTORY=str(runtime)) as daemon:
+            await daemon.ready()
+            assert (runtime / "gateway.sock").is_socket()
+            shown = await asyncio.to_thread(
+                run, *ask, "show", *rest, "--json", RUNTIME_DIRECTORY=str(runtime)
+            )
+            assert shown.returncode == 0, shown.stderr
+            assert json.loads(shown.stdout)["subject"] == "card-1"
+            await daemon.stop()
+        for path in [private, *private.rglob("*")]:
+            os.chown(path, NOBODY, NOBODY)
+        erased = await asyncio.to_thread(run, *ask, "erase", *rest)
+        assert erased.returncode == 0, erased.stderr
+        assert {path.lstat().st_uid for path in private.rglob("*")} == {NOBODY}

@@ -10,7 +10,7 @@ from gateway.profiles.mistakes import Mistake, Place, identity_mistakes
 from gateway.profiles.paths import JsonPath
 from gateway.profiles.payload import paths
 from gateway.profiles.schema_mqtt import TYPES, UNITS, WHOLE, MemberField, MqttProfile, Step
-from gateway.profiles.templates import SCHEMES, IdentityTemplate, IdPattern, TopicTemplate
+from gateway.profiles.templates import SCHEMES, Claim, IdentityTemplate, IdPattern, TopicTemplate
 
 _MEMBERS = {
     "fix": ("lat_deg", "lon_deg", "accuracy_m", "speed_kmh", "heading_deg", "ignition"),
@@ -27,6 +27,8 @@ _OF_RADIO, _OF_VEHICLES = SCHEMES[:-1], SCHEMES[-1:]
 def mqtt_mistakes(profile: MqttProfile) -> Iterator[Mistake]:
     """Everything wrong within one profile that its schema lets through."""
     if profile.parts:
+        if profile.claims:
+            yield ("claims",), "values that come one by one name nobody"
         yield from _in_parts(profile)
         return
     if profile.assemble:
@@ -40,6 +42,12 @@ def mqtt_mistakes(profile: MqttProfile) -> Iterator[Mistake]:
     for needed in _NEEDED[profile.gives]:
         if needed not in there:
             yield ("fields",), f"missing key '{needed}': a {profile.gives} has one"
+    for path, text in profile.claims.items():
+        for name in Claim(text).names:
+            if name not in parts:
+                yield ("claims", path), f"{{{name}}} is no part of the topic"
+    if profile.claims and (profile.encoding == "binary" or profile.layout):
+        yield ("claims",), "there are no members in bytes"
     forms = profile.identity.forms if profile.identity else []
     used = {name for form in forms for name in IdentityTemplate(form.gives).names}
     for name, field in profile.fields.items():

@@ -38,6 +38,7 @@ class Members:
     """The members that a profile looks at; `scan` leaves their values here until the next scan.
 
     `keys` and `kinds` go together, `allowed` has the texts for WORD, WORD + 1 and so on; all of it ASCII.
+    Where no text is allowed, none is demanded, and a payload that has the member is left to others.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Members:
             heads[mix] = number
         self._heads, self._more = heads, more
         self._kinds = array("i", kinds)
-        self._demanded = sum(1 << kind for kind in kinds if kind >= WORD)
+        self._demanded = sum(1 << kind for kind in kinds if kind >= WORD and allowed[kind - WORD])
         self._time_factor, self._accuracy_factor, self._speed_factor = factors
         self.values = array("d", bytes(8 * WORD))
         self._seen, self._number = 0, 0.0

@@ -17,6 +17,8 @@ class Outcome(Enum):
     FUTURE = "future"
     """The device's time is more than a day ahead of the reception."""
     NEEDS_KEY = "needs_key"
+    IMPOSTOR = "impostor"
+    """It names another sender than its topic does."""
     RETAINED = "retained"
     """A sighting kept by the broker: nobody heard it now."""
     OVERSIZED = "oversized"

@@ -20,7 +20,7 @@ from gateway.profiles.rules import (
     known_speed_kmh,
 )
 from gateway.profiles.schema_mqtt import Identity, MqttProfile, TimeField
-from gateway.profiles.templates import IdentityTemplate, IdPattern, TopicTemplate
+from gateway.profiles.templates import Claim, IdentityTemplate, IdPattern, TopicTemplate
 from gateway.profiles.typed import typed
 
 _RSSI_RANGE_DBM = (-127.0, 20.0)
@@ -48,6 +48,7 @@ class MqttReader:
         self._time = _clock(profile.time, shape)
         self._identity = _Identity(profile.identity, shape) if profile.identity else None
         self._build = self._fix if self.gives_fixes else self._sighting
+        self._claims = [(_place(path, shape, root), Claim(text)) for path, text in profile.claims.items()]
         self.quick = typed(profile)
         """The quick way, where there is one."""
         self._used = {"receiver", *(self._identity.names if self._identity else ())}
@@ -85,6 +86,9 @@ class MqttReader:
             value = get(root if from_root else item)
             if value not in allowed and not ("any" in allowed and value is not None):
                 raise RejectedError(Outcome.NOT_MINE)
+        for (from_root, get), claim in self._claims:
+            if not Claim.holds(claim.expected(parts), get(root if from_root else item)):
+                raise RejectedError(Outcome.IMPOSTOR)
         found: dict[str, Any] = {**parts, **part.known}
         for name, member in self._fields:
             value = member.read(item, root)
@@ -170,6 +174,7 @@ def paths(profile: MqttProfile) -> list[tuple[tuple[str | int, ...], str]]:
     found: list[tuple[tuple[str | int, ...], str]] = [(("match", "where", p), p) for p in profile.match.where]
     for name, field in profile.fields.items():
         found += [(("fields", name, "path", i), p) for i, p in enumerate(field.path)]
+    found += [(("claims", path), path) for path in profile.claims]
     if profile.time:
         found.append((("time", "path"), profile.time.path))
     if profile.identity and profile.identity.of:

@@ -22,7 +22,7 @@ from gateway.profiles.schema import (
     checked_layout,
     listed,
 )
-from gateway.profiles.templates import IdentityTemplate, IdPattern, TopicTemplate
+from gateway.profiles.templates import Claim, IdentityTemplate, IdPattern, TopicTemplate
 
 UNITS: dict[str, dict[str, float]] = {
     "lat_deg": {"deg": 1.0},
@@ -80,6 +80,11 @@ def _seconds(value: Any) -> Any:
 
 def _pattern(value: str) -> str:
     IdPattern(value)
+    return value
+
+
+def _claim(value: str) -> str:
+    Claim(value)
     return value
 
 
@@ -276,6 +281,8 @@ class MqttProfile(AnyProfile):
     assemble: Assemble | None = None
     time: Annotated[TimeField | None, Accepts(_sent, {"const": "reception"})] = None
     """Where the moment of the position stands; `reception`: the firmware sends none."""
+    claims: dict[Path, Annotated[str, AfterValidator(_claim)]] = {}
+    """Members that name the sender again, and what they say if it is the topic's; another is an impostor."""
     state: Annotated[list[State], ONE_OR_MORE] = []
     """Of receivers: what they say of themselves."""
     identity: Annotated[Identity, Accepts(_always, _TEXT, {"type": "array", "items": _TEXT})] | None = None

@@ -114,6 +114,31 @@ class IdentityTemplate:
         return "".join(pieces).lower()
 
 
+class Claim:
+    """`{receiver}`, `owntracks/{user}/{device}`: what a payload says where it names its sender as well.
+
+    The sender is who the topic says, which a broker can bind to a certificate; a payload is anybody's word.
+    """
+
+    def __init__(self, text: str) -> None:
+        """ValueError in an operator's words when the text is none."""
+        self._pieces = _PART.split(text)
+        self.names = tuple(self._pieces[1::2])
+        if not self.names or not all(NAME.fullmatch(n) for n in self.names):
+            raise ValueError("expected {names} of topic parts, as in {receiver}")
+
+    def expected(self, parts: Mapping[str, str]) -> str:
+        """In lower case, as identities are."""
+        pieces = list(self._pieces)
+        pieces[1::2] = [parts[name] for name in self.names]
+        return "".join(pieces).lower()
+
+    @staticmethod
+    def holds(expected: str, said: object) -> bool:
+        """Nothing said is no claim; a topic may go on below."""
+        return said is None or f"{said}/".lower().startswith(f"{expected}/")
+
+
 class IdPattern:
     """`iBeacon:{uuid:uuid}-{major:u16}-{minor:u16}`: an id that a receiver has put together.
 

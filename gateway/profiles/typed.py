@@ -29,6 +29,7 @@ from gateway.profiles.rules import (
     known_speed_kmh,
 )
 from gateway.profiles.schema_mqtt import UNITS, MemberField, MqttProfile
+from gateway.profiles.templates import Claim
 
 Quick = Callable[[Message], Fix | None]
 """Bound to one topic: the fix, None where the patient reader has to look."""
@@ -86,6 +87,8 @@ class TypedReader:
         self._position = None if is_flat else attrgetter(*(places[n] for n in _Position.__struct_fields__))
         self._texts = {n: attrgetter(places[n]) for n in profile.fields if n not in (*_NUMBERS, "ignition")}
         self._identity = profile.identity_template
+        claims = enumerate(profile.claims.values())
+        self._claims = [(attrgetter(places[f"claim_{i}"]), Claim(text)) for i, text in claims]
         self._factors = tuple(_factor(profile, n) for n in ("accuracy_m", "speed_kmh"))
         self._clock = _clock(profile)
         self.members = _members(profile, leaves) if is_flat else None
@@ -102,6 +105,9 @@ class TypedReader:
         item = _item(self._decode, message.payload)
         if item is None or any(get(item) not in allowed for get, allowed in self._where):
             return None
+        for get, claim in self._claims:
+            if (said := get(item)) is not None and not Claim.holds(claim.expected(parts), said):
+                return None
         device = self._device(item, parts)
         if self._position is not None:
             item = _Position(*self._position(item))
@@ -152,6 +158,8 @@ def _members(profile: MqttProfile, leaves: list[_Leaf]) -> flat.Members | None:
     words = [[value.encode() for value in allowed if isinstance(value, str)] for allowed in where]
     kinds = dict.fromkeys((*_NUMBERS[:2], "time", *_NUMBERS[2:], "ignition"))
     kinds |= dict.fromkeys(f"where_{i}" for i in range(len(words)))
+    kinds |= dict.fromkeys(f"claim_{i}" for i in range(len(profile.claims)))
+    words += [[] for _ in profile.claims]  # left to the type where a payload has it
     number = {name: kind for kind, name in enumerate(kinds)}
     fit = all(leaf.name in number and leaf.path.isascii() for leaf in leaves)
     fit = fit and all(map(_is_words, where)) and all(text.isascii() for texts in words for text in texts)
@@ -168,7 +176,7 @@ def _members(profile: MqttProfile, leaves: list[_Leaf]) -> flat.Members | None:
 def typed(profile: MqttProfile) -> TypedReader | None:
     """The typed reader of a profile, None for one that asks for more than a type can say."""
     used = list(profile.match.where) + [p for f in profile.fields.values() for p in f.path]
-    used += [profile.time.path] if profile.time else []
+    used += [*profile.claims, *([profile.time.path] if profile.time else [])]
     if profile.encoding != "json" or any("[" in path or path.startswith("/") for path in used):
         return None
     plain = profile.gives == "fix" and not profile.items and not profile.parts and len(set(used)) == len(used)
@@ -208,6 +216,8 @@ def _leaves(profile: MqttProfile) -> Iterator[_Leaf]:
             yield _Leaf(f"where_{i}", path, Literal[tuple(allowed)])
         else:
             yield _Leaf(f"where_{i}", path, Raw, Raw(b"null"))
+    for i, path in enumerate(profile.claims):
+        yield _Leaf(f"claim_{i}", path, str | None, None)
     if profile.time is not None:
         yield _Leaf("time", profile.time.path, _TIMES[profile.time.unit])
     for name, field in profile.fields.items():
