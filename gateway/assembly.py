@@ -76,13 +76,14 @@ class Assembly(Struct):
     pipeline: Pipeline
 
 
-def read_configuration(directory: Path) -> Configuration:
-    """Map, settings, profiles and consent records. ConfigError with every problem of every file."""
+def read_configuration(directory: Path, *, walked: bool = True) -> Configuration:
+    """Map, settings, profiles and consent records; not `walked`: without calibration.yaml. ConfigError with
+    every problem of every file."""
     profiles = firmware.profiles_of(directory)
     problems: list[Problem] = []
     loaded: tuple[SiteMap, GatewaySettings] | None = None
     try:
-        loaded = load(directory, profiles=profiles.subscribable)
+        loaded = load(directory, profiles=profiles.subscribable, walked=walked)
     except ConfigError as error:
         problems += error.problems
     records: list[dict[str, Any]] = []
