@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 from gateway import __version__
@@ -127,8 +127,9 @@ class Custody:
                 _log.warning("clock: %s", "synchronised again" if trusted else "no longer synchronised")
                 self._lanes.control(ClockTrust(self._clock(), trusted))
 
-    def _part(self) -> Part | None:
-        """What of a recording may stay: lines of those who are admitted now.
+    def _part(self) -> Callable[[], Part] | None:
+        """What of a recording may stay: lines of those who are admitted now. Made anew for each, since it
+        remembers what it has read.
 
         A feed that has fallen silent has said who that was; one that has confirmed nothing yet has not.
         """
@@ -136,7 +137,11 @@ class Custody:
         if assembly.register.doubt(now_s) not in (None, "stale"):
             return None
         enrolment = StillAdmitted(assembly.register.admitted_identities(now_s))
-        identification = Identification(
-            assembly.site, assembly.profiles, enrolment, Counts(), assembly.identity_keys
-        )
-        return lambda line: enrolled_line(identification, enrolment, line)
+
+        def of_one_recording() -> Part:
+            identification = Identification(
+                assembly.site, assembly.profiles, enrolment, Counts(), assembly.identity_keys
+            )
+            return lambda line: enrolled_line(identification, enrolment, line)
+
+        return of_one_recording

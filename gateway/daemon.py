@@ -206,6 +206,7 @@ class _Running:
             _log.error("the identity keys cannot be used and those from before hold on:\n%s", error)
             return
         _log.info("identity keys taken over: %d irk, %d eid, %d bind", *keys.numbers)
+        self._assembly.identity_keys = keys
         self._assembly.pipeline.rekey(keys)
 
     async def _reread_denied(self) -> None:

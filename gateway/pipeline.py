@@ -198,11 +198,16 @@ class Pipeline:
         return outcome
 
     def deny(self, listed: Collection[str], t_s: float) -> Outcome:
-        """Subjects and identities that no consent can release, from now on."""
+        """Subjects and identities that no consent can release, from now on.
+
+        Of the owner of such a device everything queued and open goes: which device it came from is not known.
+        """
         outcome = Outcome()
         self._now_s = max(self._now_s, t_s)
-        admitted = self._admitted(self._register.subjects())
-        self._withdraw(self._register.deny(listed), outcome, admitted)
+        before = self._admitted(self._register.subjects())
+        concerned = self._register.deny(listed)
+        self._withdraw(concerned & before, outcome, before, regardless=True)
+        self._withdraw(concerned - before, outcome, before)
         return outcome
 
     def devices_of(self, subject: str) -> list[str]:
@@ -249,11 +254,21 @@ class Pipeline:
     def _admitted(self, subjects: Iterable[Any]) -> set[str]:
         return {s for s in subjects if isinstance(s, str) and self._register.admits(s, self._now_s)}
 
-    def _withdraw(self, touched: Collection[str], outcome: Outcome, admitted: Collection[str]) -> None:
-        """Of those who permit nothing any more nothing stays: not in the core, not waiting, not in a row."""
+    def _withdraw(
+        self,
+        touched: Collection[str],
+        outcome: Outcome,
+        admitted: Collection[str],
+        *,
+        regardless: bool = False,
+    ) -> None:
+        """Of those who permit nothing any more nothing stays: not in the core, not waiting, not in a row.
+
+        `regardless`: of those who still permit something neither.
+        """
         self._screen.know(touched)
         for subject in sorted(touched):
-            if self._register.admits(subject, self._now_s):
+            if not regardless and self._register.admits(subject, self._now_s):
                 continue
             self._tracker.forget(subject)
             self._waiting.forget(subject)

@@ -21,6 +21,8 @@ from gateway.errors import RecordingError
 from gateway.recording import MAX_LINE_BYTES, opened
 
 LIST_FILE = "recordings.json"
+LISTED = 10_000
+"""Names kept; of more the oldest go."""
 
 TORN = (EOFError, gzip.BadGzipFile, zlib.error)
 """What reading behind a tear raises."""
@@ -34,7 +36,7 @@ def enlist(state_dir: Path, path: Path) -> None:
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _list_of(state_dir) as listed:
-            _write_list(state_dir, [*dict.fromkeys([*listed, str(path.absolute())])])
+            _write_list(state_dir, [*dict.fromkeys([*listed, str(path.absolute())])][-LISTED:])
     except OSError as error:
         raise RecordingError(
             f"{state_dir}: {error.strerror}; recordings are listed there, so that a withdrawal reaches them"
@@ -42,14 +44,11 @@ def enlist(state_dir: Path, path: Path) -> None:
 
 
 def enlisted(state_dir: Path) -> list[Path]:
-    """Those that are still there; the others are taken off the list."""
+    """Those that are there now. The others stay on the list: a disk that is not mounted may come back."""
     if not (state_dir / LIST_FILE).exists():
         return []
     with _list_of(state_dir) as listed:
-        there = [path for path in listed if Path(path).exists()]
-        if there != listed:
-            _write_list(state_dir, there)
-    return [Path(path) for path in there]
+        return [path for path in map(Path, listed) if path.exists()]
 
 
 def append(path: Path, data: bytes) -> None:

@@ -24,6 +24,8 @@ LOOK_S = 30.0
 """How often recordings that grow are looked at: another process writes them."""
 AGAIN_S = 1.0
 
+Parts = Callable[[], Callable[[], Part] | None]
+
 _log = logging.getLogger("gateway.sweep")
 
 
@@ -38,9 +40,9 @@ class Swept(Struct):
 class Sweep:
     """Use `run` as a task; `ask` after each withdrawal."""
 
-    def __init__(self, outbox: Outbox, state_dir: Path, part: Callable[[], Part | None]) -> None:
-        """`part()` says what of a recording's line may stay by now; None while nobody knows, as before the
-        feed of consents is confirmed.
+    def __init__(self, outbox: Outbox, state_dir: Path, part: Parts) -> None:
+        """`part()` gives what makes, anew for each recording, the judge of its lines; None while nobody knows
+        who may stay, as before the feed of consents is confirmed.
         """
         self._outbox = outbox
         self._state_dir = state_dir
@@ -93,13 +95,13 @@ class Sweep:
     def _has_recordings(self) -> bool:
         return bool(recordings.enlisted(self._state_dir))
 
-    def _recordings(self, part: Part) -> Swept:
+    def _recordings(self, part: Callable[[], Part]) -> Swept:
         swept = Swept(0, [])
         for path in recordings.enlisted(self._state_dir):
             try:
                 changed_ns = path.stat().st_mtime_ns
                 if self._looked_at.get(path) != changed_ns:
-                    removed = recordings.rewrite(path, part)
+                    removed = recordings.rewrite(path, part())
                     swept.lines += removed
                     if not removed:  # else something may have been appended since
                         self._looked_at[path] = changed_ns

@@ -246,3 +246,18 @@ async def test_no_more_than_the_window_waits_for_the_application(
     assert len(at.sink.sent) == 10
     await at.acknowledge(through=10)
     await until(lambda: len(at.sink.sent) == 20)
+
+
+async def test_a_tombstone_passes_the_window_so_that_counting_through_goes_on(
+    bench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "OUTSTANDING", 10)
+    at = await bench("platform")
+    await at.happen(25)
+    await until(lambda: len(at.sink.sent) == 10)
+    await at.outbox.remove("platform", [1], "capped")  # nobody can say 1 to 10 any more without its tombstone
+    await until(lambda: len(at.sink.sent) == 11)
+    await asyncio.sleep(0.3)
+    assert at.sink.sent == [*range(1, 11), 26]
+    await at.acknowledge(through=10)
+    await until(lambda: len(at.sink.sent) >= 20)

@@ -266,3 +266,12 @@ def test_what_is_heard_is_gathered_for_the_core_and_other_signals_do_not_wait() 
     assert gathering.gather(dead) == expected
     assert gathering.settle() == []
     assert gathering.next_deadline() == alone.next_deadline()
+
+
+def test_who_owns_a_device_that_is_denied_has_nothing_queued_or_open(tmp_path: Path) -> None:
+    pipeline = small(tmp_path)
+    pipeline.feed([enrolled(), *HEARD])
+    outcome = pipeline.deny([TAG.upper()], 121.0)
+    assert [(w.subject, w.was_admitted) for w in outcome.withdrawn] == [("anna", True)]
+    assert outcome.stays == [StayClosed("anna", "cereals")]
+    assert not pipeline.feed([msgspec.structs.replace(s, t_s=s.t_s + 25) for s in HEARD])

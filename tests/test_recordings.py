@@ -150,7 +150,7 @@ async def test_the_sweep_looks_again_at_a_recording_that_grows(tmp_path: Path) -
         return kept(line)
 
     async with Outbox(tmp_path / "o.sqlite", ["platform"], counts=Counts()) as outbox:
-        sweep = Sweep(outbox, tmp_path, lambda: part)
+        sweep = Sweep(outbox, tmp_path, lambda: lambda: part)
         lines = []
         for more in (b"", b"", b'{"drop": 5}\n', b""):
             if more:
@@ -182,7 +182,7 @@ async def test_what_is_appended_right_behind_the_rewriting_is_not_overlooked(
 
     monkeypatch.setattr(recordings, "rewrite", rewritten)
     async with Outbox(tmp_path / "o.sqlite", ["platform"], counts=Counts()) as outbox:
-        sweep = Sweep(outbox, tmp_path, lambda: kept)
+        sweep = Sweep(outbox, tmp_path, lambda: lambda: kept)
         await sweep.once()
         monkeypatch.undo()
         await sweep.once()
@@ -200,7 +200,7 @@ async def test_a_recording_that_cannot_be_rewritten_is_said_and_tried_again(
         raise OSError(28, "No space left on device")
 
     async with Outbox(tmp_path / "o.sqlite", ["platform"], counts=Counts()) as outbox:
-        sweep = Sweep(outbox, tmp_path, lambda: kept)
+        sweep = Sweep(outbox, tmp_path, lambda: lambda: kept)
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", refuse)
             swept = await sweep.once()

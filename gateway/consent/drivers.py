@@ -41,9 +41,10 @@ class Ownership:
                 if not owners:
                     del self._owners[identity.lower()]
 
-    def deny(self, identities: Collection[str]) -> None:
-        """These identify nobody, whoever claims them."""
-        self._denied = frozenset(identity.lower() for identity in identities)
+    def deny(self, identities: Collection[str]) -> set[str]:
+        """These identify nobody, whoever claims them; returns who claims one that is newly among them."""
+        before, self._denied = self._denied, frozenset(identity.lower() for identity in identities)
+        return {s for identity in self._denied - before for s in self._owners.get(identity, ())}
 
     def drives(self, signal: DriverSignal) -> set[str]:
         """Takes a driver over; returns the subjects that the car stood for and does not any more."""

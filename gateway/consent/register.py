@@ -114,11 +114,13 @@ class Register:
         return subject
 
     def deny(self, listed: Collection[str]) -> set[str]:
-        """Subjects and identities that no consent can release; returns the subjects concerned."""
+        """Subjects and identities that no consent can release; returns the subjects concerned, also those
+        of a device that is newly listed.
+        """
         before, self._denied = self._denied, frozenset(listed)
-        self._ownership.deny(listed)
+        owners = self._ownership.deny(listed)
         self._forget_answers()
-        return {s for s in before ^ self._denied if self._holdings.get(s) is not None}
+        return owners | {s for s in before ^ self._denied if self._holdings.get(s) is not None}
 
     def drives(self, signal: DriverSignal) -> set[str]:
         """Who drives a shared car; returns the subjects that the car stood for and does not any more."""

@@ -27,6 +27,8 @@ class WaitingRoom:
             self._deny(presence, doubt, now_s)
             return
         if len(self._waiting) >= ROOM:
+            self.expire(now_s)
+        if len(self._waiting) >= ROOM:
             _, oldest_doubt, oldest = self._waiting.popleft()
             self._deny(oldest, oldest_doubt, now_s)
         self._waiting.append((now_s + wait_s, doubt, presence))

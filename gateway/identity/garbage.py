@@ -37,6 +37,10 @@ class _Recent:
     def __len__(self) -> int:
         return len(self._names)
 
+    @property
+    def newest_s(self) -> float:
+        return next(reversed(self._names.values()), float("inf"))
+
     def note(self, name: str, t_s: float) -> None:
         self._names[name] = t_s
         self._names.move_to_end(name)
@@ -69,6 +73,8 @@ class Garbage:
         its own, is no garbage however large it is. `address` is empty where a receiver did not say.
         """
         found: dict[str, Literal["garbage_address", "garbage_family"]] = {}
+        _fade(self._addresses, t_s)
+        _fade(self._families, t_s)
         shown = _entry(self._addresses, address, MOST_OF_ADDRESS, ADDRESSES) if address else None
         for identity, is_ours in identities:
             is_changing = False
@@ -92,6 +98,12 @@ def _family(identity: str) -> str:
     if identity.startswith("mac:"):
         return "mac:"
     return identity.rsplit(":", 1 if identity.startswith(("eddystone:", "tag:")) else 2)[0] + ":"
+
+
+def _fade(entries: OrderedDict[str, _Recent], t_s: float) -> None:
+    """Who was silent for longer than the window is forgotten."""
+    while entries and next(iter(entries.values())).newest_s < t_s - WINDOW_S:
+        entries.popitem(last=False)
 
 
 def _entry(entries: OrderedDict[str, _Recent], name: str, most: int, room: int) -> _Recent:

@@ -152,6 +152,13 @@ class Outbox:
             self._handed_out[recipient] = max(self._handed_out.get(recipient, 0), rows[-1].sequence)
         return rows
 
+    async def tombstones(self, recipient: str, after: int, limit: int) -> list[Row]:
+        """As `pending`, of the tombstones alone."""
+        rows = await self._read(self._store.pending, recipient, after, limit, "removed")
+        if rows:
+            self._handed_out[recipient] = max(self._handed_out.get(recipient, 0), rows[-1].sequence)
+        return rows
+
     async def wait(self, recipient: str, after: int) -> int:
         """Returns the recipient's highest sequence as soon as one above `after` is committed.
 

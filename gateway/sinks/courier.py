@@ -77,6 +77,8 @@ class Courier:
         self._pauses = full_jitter()
         self._connection = 0
         self._cursor = 0
+        self._buried = 0
+        """Tombstones up to here went ahead of the events before them."""
         self._outstanding = 0
         self._under_way: Counter[bytes] = Counter()
         """Sent and not confirmed, by subject key."""
@@ -90,6 +92,7 @@ class Courier:
                 self._start_over()
             room = OUTSTANDING - self._outstanding
             if room <= 0:
+                await self._carry_tombstones()
                 await asyncio.sleep(LOOK_AGAIN_S / 10)
                 continue
             last = await self._news()
@@ -128,6 +131,13 @@ class Courier:
                     await asyncio.sleep(STALLED_S / 10)
                 return
         self._sink.drop()
+
+    async def _carry_tombstones(self) -> None:
+        """They pass what waits: an application that counts through may be waiting for one of them."""
+        rows = await self._outbox.tombstones(self._recipient, max(self._cursor, self._buried), WINDOW)
+        fates = await asyncio.gather(*(self._send(row) for row in rows))
+        if rows and set(fates) == {"confirmed"}:
+            self._buried = rows[-1].sequence
 
     async def _carry(self, rows: Sequence[Row]) -> None:
         known = list(takewhile(lambda row: self._content(row) is not None, rows))
@@ -207,5 +217,5 @@ class Courier:
         return self._mode == "platform" and self._outstanding > 0 and silent
 
     def _start_over(self) -> None:
-        self._cursor = self._outstanding = 0
+        self._cursor = self._outstanding = self._buried = 0
         self._progress_s = time.monotonic()
