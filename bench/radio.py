@@ -26,7 +26,7 @@ from gateway.core.core import Snapshot
 from gateway.core.crowd import Crowd
 from gateway.core.form import core_form
 from gateway.core.health import Health
-from gateway.core.propagation import OUTSIDE, RadioMap, radio_map
+from gateway.core.propagation import RadioMap, radio_map
 from gateway.core.stays import Stays
 from gateway.model import Anchor, Label, Reading, SiteMap, Zone
 
@@ -158,10 +158,7 @@ class Numpy:
         self._zone_of = np.array([model.zones.index(spot.zone) for spot in model.spots])
         self._share = 1 / np.bincount(self._zone_of)[self._zone_of]
         self._moves = np.array(model.moves)
-        self._bonus = np.where(
-            np.array([s.zone == OUTSIDE for s in model.spots]), model.outside_evidence, 0.0
-        )
-        self._bonus[-1] = 0.0
+        self._bonus = np.where([s.predicted for s in model.spots], model.outside_evidence, 0.0)
         self._chances = listening.chances(model.interval_s)
         self._n = len(model.zones)
         self.belief = np.tile(self._share / self._n, (DEVICES, 1))
@@ -196,9 +193,8 @@ class Numpy:
 
 def crowd_of(site: SiteMap) -> Crowd:
     health = Health([r.id for r in site.receivers])
-    return Crowd(
-        site, radio_map(site), health, Agenda(), theta=2.0, reject=lambda _: None
-    )  # theta beyond 1: nobody moves
+    never = 2.0  # a probability beyond 1: nobody moves
+    return Crowd(site, radio_map(site), health, Agenda(), theta=never, new_theta=never, reject=lambda _: None)
 
 
 def main() -> None:

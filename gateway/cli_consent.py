@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _config = click.option(
     "--config", "directory", type=Directory, required=True, help="Directory of the YAML files."
 )
+_subject = click.argument("subject", callback=lambda _context, _argument, text: _readable(text))
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 
 
@@ -30,7 +31,7 @@ def consent() -> None:
 
 
 @consent.command()
-@click.argument("subject")
+@_subject
 @_config
 @_as_json
 @problems_exit(EXIT_PROBLEMS)
@@ -46,7 +47,7 @@ def show(subject: str, directory: Path, as_json: bool) -> None:
 
 
 @consent.command()
-@click.argument("subject")
+@_subject
 @_config
 @click.option("--out", type=NewFile, help="New file, mode 0600; default: standard output.")
 @problems_exit(EXIT_PROBLEMS)
@@ -71,7 +72,7 @@ def export(subject: str, directory: Path, out: Path | None) -> None:
 
 
 @consent.command()
-@click.argument("subject")
+@_subject
 @_config
 @_as_json
 @problems_exit(EXIT_PROBLEMS)
@@ -87,7 +88,7 @@ def withdraw(subject: str, directory: Path, as_json: bool) -> None:
 
 
 @consent.command()
-@click.argument("subject")
+@_subject
 @_config
 @_as_json
 @problems_exit(EXIT_PROBLEMS)
@@ -103,7 +104,7 @@ def erase(subject: str, directory: Path, as_json: bool) -> None:
 
 
 @consent.command()
-@click.argument("subject")
+@_subject
 @_config
 @click.option("--purpose", "purposes", multiple=True, required=True, help="As in gateway.yaml, dpv:…")
 @click.option("--recipient", "recipients", multiple=True, required=True, help="As in gateway.yaml.")
@@ -148,6 +149,12 @@ def audit(directory: Path, verify: bool, witness: str | None, subject: str | Non
             click.echo(str(problem), err=True)
         click.echo(_proven(proof))
         sys.exit(EXIT_PROBLEMS if proof.problems else 0)
+
+
+def _readable(subject: str) -> str:
+    if not subject.isprintable() or not 1 <= len(subject) <= 128:
+        raise click.BadParameter("a reference has 1 to 128 printable characters")
+    return subject
 
 
 def _json(value: Any, indent: int = 2) -> str:

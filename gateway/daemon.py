@@ -132,7 +132,8 @@ class _Running:
         await self._pump.store(pipeline.deny(configuration.denied, now_s))
         records = tuple(configuration.consent_records)
         await self._pump.store(pipeline.feed([ConsentSignal(now_s, records, complete=True)]))
-        await self._pump.store(pipeline.resume(await self._outbox.open_stays(), now_s))
+        stays, keys = await self._outbox.open_stays(), await self._outbox.keys_queued()
+        await self._pump.store(pipeline.resume(stays, now_s, keys))
 
     async def _farewell(self) -> None:
         up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]

@@ -161,7 +161,14 @@ class Fix(Struct, gc=False):
     subject: str = ""
 
 
-Observation = Reading | Fix
+class Hearing(Struct, frozen=True, gc=False):
+    """A receiver heard anything at all, of nobody in particular: it lives."""
+
+    t_s: float
+    receiver: str
+
+
+Observation = Reading | Fix | Hearing
 
 
 # --- the site map ---
@@ -214,6 +221,8 @@ class Spot(Struct, frozen=True):
     zone: str
     links: tuple[LinkModel, ...]
     """In the order of `Calibration.links`."""
+    predicted: bool = False
+    """Nobody stood there: told from the map and from what the walk found elsewhere."""
 
 
 class Calibration(Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from gateway.consent import ConsentScreen, Register, Release
-from gateway.consent.bars import KEPT_S, Bar, Withdrawal
+from gateway.consent.bars import KEPT_S, OPEN, Bar, Withdrawal
 from gateway.consent.drivers import VEHICLE
 from gateway.consent.footfall import Footfall
 from gateway.consent.waiting import WaitingRoom
@@ -24,8 +24,10 @@ from gateway.model import (
     ConsentSignal,
     DriverSignal,
     FeedState,
+    Hearing,
     Message,
     ObjectionSignal,
+    Observation,
     OpenStay,
     Presence,
     ReceiverState,
@@ -43,22 +45,38 @@ class Tracker:
         self._identification = identification
         self._core = core
         self._counts = counts
+        self._run: list[Observation] = []
+        """Gathered, in order, and not yet told to the core."""
+        self._reached_s = float("-inf")
 
     def take(self, signal: Signal) -> list[Presence]:
         """Everything due before the signal, then what the signal itself brings about."""
-        presences = self._core.advance(signal.t_s)
-        match signal:
-            case Sighting() | Message():
-                for item, observation in self._identification.heard(signal):
-                    if isinstance(item, Sighting) and self._identification.is_receiver(item.receiver):
-                        self._core.receiver_heard(item.receiver, item.t_s)
-                    if observation is not None:
-                        presences += self._core.observe_one(observation)
-            case ReceiverState():
-                presences += self._core.receiver_alive(signal.receiver, signal.alive, signal.t_s)
-            case _:
-                self._counts.count("pipeline", "control")
+        return self.gather(signal) + self.settle()
+
+    def gather(self, signal: Signal) -> list[Presence]:
+        """As `take`; what is heard goes to the core together, at the next signal of another kind or `settle`.
+
+        The core runs what is due before each observation, so the events are the same, only told later.
+        """
+        if isinstance(signal, Sighting | Message):
+            self._reached_s = max(self._reached_s, signal.t_s)
+            for item, observation in self._identification.heard(signal):
+                if observation is not None:
+                    self._run.append(observation)
+                elif isinstance(item, Sighting) and self._identification.is_receiver(item.receiver):
+                    self._run.append(Hearing(item.t_s, item.receiver))
+            return []
+        presences = self.settle() + self._core.advance(signal.t_s)
+        if isinstance(signal, ReceiverState):
+            presences += self._core.receiver_alive(signal.receiver, signal.alive, signal.t_s)
+        else:
+            self._counts.count("pipeline", "control")
         return presences
+
+    def settle(self) -> list[Presence]:
+        """What has been gathered goes to the core."""
+        run, self._run = self._run, []
+        return self._core.observe(run) + self._core.advance(self._reached_s)
 
     def advance(self, t_s: float) -> list[Presence]:
         return self._core.advance(t_s)
@@ -125,14 +143,20 @@ class Pipeline:
         """Stays that have a row in the outbox."""
         self._to_resume: dict[str, list[OpenStay]] = {}
         """Open at the last stop, of subjects that the feed has not yet named."""
+        self._queued: frozenset[bytes] = frozenset()
+        """Subjects (by key) with events from before the last stop, of whom the feed may know nothing."""
         self._now_s = float("-inf")
 
     def feed(self, signals: Sequence[Signal]) -> Outcome:
         outcome = Outcome()
         for signal in signals:
             self._now_s = max(self._now_s, signal.t_s)
-            self._screen_all(self._tracker.take(signal), outcome)
+            self._screen_all(self._tracker.gather(signal), outcome)
+            if not isinstance(signal, Sighting | Message):  # of those the core does not know yet
+                self._count(self._now_s, outcome)
             self._heed(signal, outcome)
+        self._screen_all(self._tracker.settle(), outcome)
+        self._count(self._now_s, outcome)
         return outcome
 
     def advance(self, t_s: float) -> Outcome:
@@ -140,6 +164,7 @@ class Pipeline:
         outcome = Outcome()
         self._now_s = max(self._now_s, t_s)
         self._screen_all(self._tracker.advance(t_s), outcome)
+        self._count(self._now_s, outcome)
         self._waiting.expire(self._now_s)
         return outcome
 
@@ -156,16 +181,17 @@ class Pipeline:
         deadlines_s = (room.next_deadline() for room in rooms)
         return min((d for d in deadlines_s if d is not None), default=None)
 
-    def resume(self, stays: Sequence[OpenStay], t_s: float) -> Outcome:
+    def resume(self, stays: Sequence[OpenStay], t_s: float, queued: Collection[bytes] = ()) -> Outcome:
         """Take up what was open at the last stop; a stay that nobody may know of any more ends silently.
 
         Of a subject that the feed has not named yet it is taken up when it does; what is left when the
-        feed is confirmed ends.
+        feed is confirmed ends, and what is `queued` (subject keys) of a subject that it does not name goes.
         """
         outcome = Outcome()
         for stay in stays:
             self._written.add((stay.subject, stay.zone))
             self._to_resume.setdefault(stay.subject, []).append(stay)
+        self._queued = frozenset(queued)
         self._now_s = max(self._now_s, t_s)
         self._resume(list(self._to_resume), outcome)
         self._give_up(outcome)
@@ -251,11 +277,15 @@ class Pipeline:
 
     def _give_up(self, outcome: Outcome) -> None:
         """The feed is confirmed: who is not in it by now is not coming."""
-        if self._to_resume and self._register.doubt(self._now_s) is None:
-            for subject, stays in sorted(self._to_resume.items()):
-                for stay in stays:
-                    self._close(subject, stay.zone, outcome)
-            self._to_resume.clear()
+        if not (self._to_resume or self._queued) or self._register.doubt(self._now_s) is not None:
+            return
+        for subject, stays in sorted(self._to_resume.items()):
+            for stay in stays:
+                self._close(subject, stay.zone, outcome)
+        self._to_resume.clear()
+        for key in sorted(key for key in self._queued if not self._screen.knows(key)):
+            outcome.withdrawn.append(Withdrawal("", key, OPEN))
+        self._queued = frozenset()
 
     def _screen_all(self, presences: list[Presence], outcome: Outcome) -> None:
         for presence in presences:
@@ -268,7 +298,6 @@ class Pipeline:
                 self._release(presence, presence.emitted_s, outcome)
             else:
                 self._waiting.put(presence, doubt, presence.emitted_s)
-        self._count(self._now_s, outcome)
 
     def _count(self, t_s: float, outcome: Outcome) -> None:
         """Counts of windows that are over, before anything that comes behind their end."""

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import gzip
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ from gateway.errors import RecordingError
 from gateway.recording import MAX_LINE_BYTES, opened
 
 LIST_FILE = "recordings.json"
+
+TORN = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What reading behind a tear raises."""
 
 Part = Callable[[bytes], list[bytes]]
 """What of a line may stay: the line itself, parts of it, or nothing."""
@@ -90,10 +94,13 @@ def _copy(path: Path, beside: Path, part: Part) -> int:
     removed = 0
     with os.fdopen(descriptor, "wb") as raw:
         with gzip.open(raw, "wb") if path.suffix == ".gz" else contextlib.nullcontext(raw) as out:
-            for line in lines(path):
-                kept = part(line)
-                removed += kept != [line]
-                out.writelines(kept)
+            try:
+                for line in _readable(path):
+                    kept = part(line)
+                    removed += kept != [line]
+                    out.writelines(kept)
+            except TORN:
+                removed += 1  # whoever's it was
         raw.flush()
         os.fsync(raw.fileno())
     return removed
@@ -101,7 +108,12 @@ def _copy(path: Path, beside: Path, part: Part) -> int:
 
 def lines(path: Path) -> Iterator[bytes]:
     """Those of a recording, up to the first that cannot be read."""
-    with opened(path) as file, contextlib.suppress(EOFError, gzip.BadGzipFile):
+    with contextlib.suppress(*TORN):
+        yield from _readable(path)
+
+
+def _readable(path: Path) -> Iterator[bytes]:
+    with opened(path) as file:
         while line := file.readline(MAX_LINE_BYTES + 1):
             yield line
 

@@ -93,8 +93,10 @@ class Sweep:
             try:
                 changed_ns = path.stat().st_mtime_ns
                 if self._looked_at.get(path) != changed_ns:
-                    swept.lines += recordings.rewrite(path, part)
-                    self._looked_at[path] = path.stat().st_mtime_ns
+                    removed = recordings.rewrite(path, part)
+                    swept.lines += removed
+                    if not removed:  # else something may have been appended since
+                        self._looked_at[path] = changed_ns
             except (OSError, RecordingError) as error:
                 swept.problems.append(str(error))
         return swept

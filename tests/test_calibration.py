@@ -94,6 +94,15 @@ def test_places_where_nobody_walked_are_ground_outside() -> None:
     outside = [s for s in found.calibration.spots if s.zone == OUTSIDE]
     assert outside
     assert all(max(range(4), key=lambda r: s.links[r].mu_dbm) == 3 for s in outside)
+    assert all(s.predicted for s in outside)
+
+
+def test_ground_outside_that_was_walked_is_not_predicted() -> None:
+    """Only what is predicted is favoured: a walked place fits as well as any zone."""
+    aisle = [Sample("tag", OUTSIDE, (-75.0, -75.0, -75.0, -75.0))] * 40
+    spots = fit([*samples(walk("milk", "eggs", "bread"), LINKS), *aisle], shop(), LINKS).calibration.spots
+    kinds = {(spot.zone == OUTSIDE, spot.predicted) for spot in spots}
+    assert kinds == {(False, False), (True, False), (True, True)}
 
 
 def test_nothing_to_learn_from_is_an_error() -> None:

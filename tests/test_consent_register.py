@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from consents import DAY, NOON_S, PURPOSE, entry, record
 
+from gateway.consent import Keys
 from gateway.consent.bars import Bar
 from gateway.consent.register import Permit, Register
 from gateway.counts import Counts
@@ -354,3 +355,13 @@ def test_doubt_about_everybody(
 @pytest.mark.parametrize("moments_s", [(float("nan"), NOON_S), (NOON_S, float("nan"))])
 def test_no_time_at_all_denies(moments_s: tuple[float, float]) -> None:
     assert answer([record()], moments_s=moments_s) == "expired"
+
+
+@pytest.mark.parametrize(
+    "raw", [{"subject": "\ud800", "version": 1}, {"subject": "\ud800", "version": 1, "erased": True}]
+)
+def test_a_reference_that_is_no_text_denies_and_stops_nothing(raw: Any) -> None:
+    register = Register(Counts(), subject_key=Keys(bytes(32)).subject_key)
+    register.absorb([record(), raw])
+    assert register.admits("card-1234", NOON_S)
+    assert not register.admits("\ud800", NOON_S)

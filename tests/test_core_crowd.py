@@ -114,7 +114,9 @@ def test_state_of_a_device_fits() -> None:
     zones = tuple(replace(shop().zones[2], id=f"z{k}", part_of=None) for k in range(16))
     learned = Calibration(links, tuple(Spot(zone.id, spot) for zone in zones for _ in range(3)))
     site = SiteMap("s", zones=zones, receivers=tuple(Anchor(r, "ground") for r in links), calibration=learned)
-    devices = crowd.Crowd(site, radio_map(site), Health(links), Agenda(), theta=0.8, reject=lambda _: None)
+    devices = crowd.Crowd(
+        site, radio_map(site), Health(links), Agenda(), theta=0.8, new_theta=0.99, reject=lambda _: None
+    )
     assert 0 < devices.nbytes <= 384
 
 
@@ -148,6 +150,14 @@ APART = [
 def test_two_strong_links(way_m: float, a_dbm: float, b_dbm: float, gap_s: float, cloned: bool) -> None:
     a, b = Anchor("a", "g", (0.0, 0.0, 2.4)), Anchor("b", "g", (way_m, 0.0, 2.4))
     assert is_cloned([(a, a_dbm, T0), (b, b_dbm, T0 + gap_s)]) is cloned
+
+
+def test_a_third_that_is_stronger_shows_a_loud_device() -> None:
+    a, b, between = (Anchor(name, "g", (x, 0.0, 2.4)) for name, x in (("a", 0.0), ("b", 20.0), ("c", 10.0)))
+    ends = [(a, -55.0, T0), (b, -54.0, T0)]
+    assert is_cloned(ends)
+    assert is_cloned([*ends, (between, -60.0, T0)])
+    assert not is_cloned([*ends, (between, -42.0, T0)])
 
 
 def test_reach_and_distance() -> None:

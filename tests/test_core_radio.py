@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from core_words import T0, assert_order, changed, play, shop, standing, told
 
 from gateway.core import Core
 from gateway.core.health import Health
 from gateway.core.propagation import OUTSIDE, centroid, hearing_probability, path_loss_db, radio_map
-from gateway.model import EVIDENCE_KEYS, Anchor, Presence, Reading, SiteMap, Zone
+from gateway.model import EVIDENCE_KEYS, Anchor, Hearing, Presence, Reading, SiteMap, Zone
 
 STORIES: list[tuple[str, list[Reading], list[str]]] = [
     (
@@ -170,6 +171,13 @@ def test_a_word_from_a_dead_receiver_revives_it() -> None:
     assert health.dead(T0 + 3) == set()
 
 
+def test_a_receiver_that_hears_strangers_lives() -> None:
+    core = Core(shop())
+    core.observe([Hearing(T0, "pi-milk"), Hearing(T0 + 9, "pi-milk"), Hearing(T0 + 9, "pi-nowhere")])
+    ears = msgspec.msgpack.decode(core.snapshot())["ears"]
+    assert {name: ear["heard_s"] for name, ear in ears.items() if ear["heard_s"]} == {"pi-milk": T0 + 9}
+
+
 @pytest.mark.parametrize("rssi_dbm", [127, -127, 0, 20, float("nan")])
 def test_a_sentinel_is_no_signal_strength(rssi_dbm: float) -> None:
     core = Core(shop())
@@ -206,6 +214,14 @@ def test_a_tag_cannot_be_at_two_ends_at_once(near: float, far: float, cloned: bo
     assert core.rejected == ({"cloned": 1} if cloned else {})
     flagged = [e for e in events if e.change == "entered" and e.evidence.get("implausible")]
     assert bool(flagged) == (cloned and any(e.change == "entered" for e in events))
+
+
+def test_a_few_seconds_at_two_ends_are_marked_and_not_counted() -> None:
+    times = [T0 + 0.25 + i / 2 for i in range(12)]
+    links = (("pi-milk", -58.0), ("pi-wine", -60.0))
+    core = Core(shop())
+    core.observe([Reading(t, "anna", "tag", link, dbm) for t in times for link, dbm in links])
+    assert core.rejected == {}
 
 
 def test_what_a_copied_tag_claims_is_marked_and_worth_less() -> None:

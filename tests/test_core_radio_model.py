@@ -43,6 +43,27 @@ def test_a_zone_that_left_the_map_leaves_its_calibration_behind() -> None:
     assert radio_map(smaller).zones == ("milk", "eggs", OUTSIDE)
 
 
+def between(start: float, end: float) -> list[Reading]:
+    """Somewhat nearer to bread than to eggs, by eight decibels."""
+    heard = {"pi-milk": -80.0, "pi-eggs": -72.5, "pi-bread": -64.5, "pi-wine": -79.0}
+    times = [T0 + start + 0.25 + i / 2 for i in range(int((end - start) * 2))]
+    return [Reading(t_s, "anna", "tag", link, dbm) for t_s in times for link, dbm in heard.items()]
+
+
+def test_who_has_just_come_moves_on_only_when_that_is_nearly_certain() -> None:
+    """The same seconds between two shelves: of one who stood long it is told three seconds sooner."""
+
+    def waits_s(stood_s: float) -> float:
+        events = play(
+            learned("milk", "eggs", "bread", "wine"),
+            standing("eggs", 0, stood_s) + between(stood_s, stood_s + 20),
+            100,
+        )
+        return next(e.emitted_s for e in events if (e.zone, e.change) == ("bread", "entered")) - T0 - stood_s
+
+    assert (waits_s(30), waits_s(2)) == (2, 5)
+
+
 @pytest.mark.parametrize(("device_class", "loudness_db", "zone"), [
     ("phone", 0, "bread"), ("phone", -20, "bread"), ("phone", 15, "bread"), ("store_tag", 0, "bread"),
 ])  # fmt: skip

@@ -128,6 +128,33 @@ async def test_a_write_that_can_never_succeed_harms_no_other(outbox: Outbox, cou
     assert counts.of("outbox", "refused") == 1
 
 
+async def test_an_acknowledgement_rides_on_the_next_commit(outbox: Outbox, counts: Counts) -> None:
+    await stored(outbox, events("a"))
+    await outbox.pending("platform", 0, 10)
+    commits = counts.of("outbox", "commits")
+    told: list[int] = []
+    outbox.acknowledge_later("platform", outbox.generation, [(1, 1)], told.append)
+    await stored(outbox, events("b"))
+    assert (told, await queued(outbox)) == ([1], [(2, "b")])
+    assert counts.of("outbox", "commits") == commits + 1
+
+
+async def test_what_waits_to_be_deleted_is_not_handed_out_again(outbox: Outbox) -> None:
+    await stored(outbox, events("a", "b"))
+    await outbox.pending("platform", 0, 10)
+    outbox.acknowledge_later("platform", outbox.generation, [(1, 1)])
+    assert [row.sequence for row in await outbox.pending("platform", 0, 10)] == [2]  # from the beginning
+
+
+async def test_many_acknowledgements_do_not_wait(outbox: Outbox) -> None:
+    await stored(outbox, *(events(f"e{n}") for n in range(150)))
+    await outbox.pending("platform", 0, 200)
+    gone = asyncio.Event()
+    async with asyncio.timeout(1):
+        outbox.acknowledge_later("platform", outbox.generation, [(1, 120)], lambda _: gone.set())
+        await gone.wait()
+
+
 async def test_wait_returns_when_there_is_something_new(outbox: Outbox) -> None:
     waiting = asyncio.create_task(outbox.wait("insurer", 0))
     await stored(outbox, events("e1"))

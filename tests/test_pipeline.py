@@ -21,6 +21,7 @@ from gateway.model import (
     Message,
     OpenStay,
     Reading,
+    ReceiverState,
     Sighting,
     Signal,
     SiteMap,
@@ -252,3 +253,16 @@ def test_every_device_is_its_own_subject_in_a_survey() -> None:
     tracker = assembly.tracker(SITE, load_profiles().select(None, "s"), EveryDevice(), Counts())
     presences = [p for s in HEARD for p in tracker.take(s)]
     assert {(p.subject, p.zone, p.change) for p in presences} == {(TAG, "cereals", "entered")}
+
+
+def test_what_is_heard_is_gathered_for_the_core_and_other_signals_do_not_wait() -> None:
+    """Events come with the next signal of another kind, the same ones as told at once."""
+    alone, gathering = (
+        assembly.tracker(SITE, load_profiles().select(None, "s"), EveryDevice(), Counts()) for _ in range(2)
+    )
+    expected = [p for s in HEARD for p in alone.take(s)]
+    assert [p for s in HEARD for p in gathering.gather(s)] == []
+    dead = ReceiverState(HEARD[-1].t_s, "nowhere", alive=False)
+    assert gathering.gather(dead) == expected
+    assert gathering.settle() == []
+    assert gathering.next_deadline() == alone.next_deadline()

@@ -74,7 +74,7 @@ def fit(walk: Sequence[Sample], site: SiteMap, links: Sequence[str]) -> Fitted:
     spots, inside, path = _learn(plain, site, links)
     if not inside:
         raise ValueError("no label of the recording names a zone of the map while its device is heard")
-    predicts = len([s for s in spots if s.zone == OUTSIDE]) > 0
+    predicts = any(spot.predicted for spot in spots)
     favour = outside_evidence(plain, lambda part: _learn(part, site, links)[0]) if predicts else 0.0
     intervals_s = sorted(sample.interval_s for sample in known)
     return Fitted(
@@ -166,7 +166,7 @@ class _Ground:
         spread_db = math.hypot(sd_db, self.path.sd_db)
         links = range(len(self._anchors))
         return [
-            Spot(OUTSIDE, tuple(self._predicted(centre, points, r, spread_db) for r in links))
+            Spot(OUTSIDE, tuple(self._predicted(centre, points, r, spread_db) for r in links), predicted=True)
             for centre, points in places
         ]
 

@@ -29,7 +29,7 @@ def outside_evidence(walk: Sequence[Sample], learn: Learn) -> float:
     parts = _parts(walk)
     for part in sorted(set(parts)):
         spots = learn([s for s, p in zip(walk, parts, strict=True) if p != part])
-        outside = [spot for spot in spots if spot.zone == OUTSIDE]
+        outside = [spot for spot in spots if spot.predicted]
         inside = [spot for spot in spots if spot.zone != OUTSIDE]
         seen = [s.rssi_dbm for s, p in zip(walk, parts, strict=True) if p == part and s.zone != OUTSIDE]
         if outside and inside:

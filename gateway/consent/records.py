@@ -9,9 +9,17 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from gateway.located import load
 from gateway.validated import validate
@@ -22,18 +30,25 @@ RELEASING = frozenset({"ConsentGiven", "RenewedConsentGiven"})
 MAX_IDENTITIES = 100
 MAX_CONSENTS = 100
 
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+RFC_3339: Final = (
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+"""A moment with its zone, as a pattern of JSON Schema."""
 
 
 def _moment(text: Any) -> Any:
     """A number would pass for seconds since 1970, and make a consent older than it is."""
-    if not isinstance(text, datetime) and not (isinstance(text, str) and _RFC_3339.fullmatch(text)):
+    if not isinstance(text, datetime) and not (isinstance(text, str) and re.fullmatch(RFC_3339, text)):
         raise ValueError("expected a time with its zone, such as 2025-12-01T09:30:00Z")
     return text
 
 
 Reference = Annotated[str, Field(min_length=1, max_length=128)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": RFC_3339}),
+]
 Version = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
 
 

@@ -101,6 +101,10 @@ class ConsentScreen:
     def forget(self, subject: str) -> None:
         self._subjects.pop(self._keys.subject_key(subject), None)
 
+    def knows(self, key: bytes) -> bool:
+        """Whether the subject with this key is held."""
+        return key in self._subjects
+
     def subject_key(self, subject: str) -> bytes:
         return self._keys.subject_key(subject)
 

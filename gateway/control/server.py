@@ -47,26 +47,32 @@ class ControlServer:
         raise AssertionError("it serves for ever")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            if _uid_of(writer) not in (0, os.geteuid()):
-                reply = Reply(refused="this socket answers root and the gateway's own user")
-            else:
-                reply = await self._reply(reader)
-            payload = msgspec.json.encode(reply)
-            if len(payload) > MAX_BYTES:
-                too_long = f"the answer is longer than {MAX_BYTES >> 20} MiB"
-                payload = msgspec.json.encode(Reply(refused=too_long))
-            writer.write(payload + b"\n")
-            await writer.drain()
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                reply = await self._reply(reader, _uid_of(writer))
+                payload = msgspec.json.encode(reply)
+                if len(payload) > MAX_BYTES:
+                    too_long = f"the answer is longer than {MAX_BYTES >> 20} MiB"
+                    payload = msgspec.json.encode(Reply(refused=too_long))
+                writer.write(payload + b"\n")
+                await writer.drain()
+        finally:
+            writer.close()
 
-    async def _reply(self, reader: asyncio.StreamReader) -> Reply:
+    async def _reply(self, reader: asyncio.StreamReader, uid: int) -> Reply:
+        """Reads the question in any case: an unread one would break the connection before the refusal."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 question = await reader.readline()
             request = msgspec.json.decode(question, type=Request)
-        except (ValueError, msgspec.DecodeError) as error:  # ValueError: longer than the limit
+        except (
+            ValueError,
+            msgspec.DecodeError,
+            RecursionError,
+        ) as error:  # ValueError: too long
             return Reply(refused=f"not understood: {error}")
+        if uid not in (0, os.geteuid()):
+            return Reply(refused="this socket answers root and the gateway's own user")
         try:
             return Reply(said=await self._answer(request))
         except GatewayError as error:

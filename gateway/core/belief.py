@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Sequence
 
 from gateway.core.listening import Ears, chances, decay
-from gateway.core.propagation import OUTSIDE, RadioMap
+from gateway.core.propagation import RadioMap
 
 DWELL_S, SPOT_DWELL_S = 5.0, 3.0
 """Time constants with which a belief without evidence moves on to the zones around, and to the other spots
@@ -89,8 +89,7 @@ class Beliefs:
             ],
         )
         favour = radio_map.outside_evidence
-        self._bonus = array("d", [favour if spot.zone == OUTSIDE else 0.0 for spot in radio_map.spots])
-        self._bonus[self.spots - 1] = 0.0  # far outside is weak everywhere: a model of its own
+        self._bonus = array("d", [favour if spot.predicted else 0.0 for spot in radio_map.spots])
 
     def grow(self, rows: int) -> None:
         more = rows - self.rows

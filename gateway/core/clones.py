@@ -15,6 +15,10 @@ LOUD_DB = 18.0
 """So much louder than usual may a device be."""
 WALK_M_S = 2.0
 """So fast may it have gone from one receiver to the other between the two readings."""
+TOP_DB = 3.0
+"""One of the two is about the strongest of all: where a third is stronger, the device is there, and loud."""
+COPIED_S = 10
+"""So many seconds in a row is no accident: fading and a gap between bodies give three in simulated stores."""
 FLOOR_M = 10.0
 """Receivers on two floors are at least so much further apart than the map shows."""
 
@@ -37,8 +41,10 @@ def reach_m(rssi_dbm: float) -> float:
 def is_cloned(heard: Sequence[Loud]) -> bool:
     """Whether no single device can be so strong at two of these, even one that is loud and walks fast."""
     strong = [one for one in heard if one[1] >= STRONG_DBM]
+    top_dbm = max((rssi_dbm for _, rssi_dbm, _ in strong), default=0.0) - TOP_DB
     return any(
-        apart_m(a, b) > reach_m(rssi_a) + reach_m(rssi_b) + WALK_M_S * abs(t_a - t_b)
+        max(rssi_a, rssi_b) >= top_dbm
+        and apart_m(a, b) > max(FAR_M, reach_m(rssi_a) + reach_m(rssi_b) + WALK_M_S * abs(t_a - t_b))
         for i, (a, rssi_a, t_a) in enumerate(strong)
         for b, rssi_b, t_b in strong[:i]
     )

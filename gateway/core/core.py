@@ -23,10 +23,10 @@ from gateway.core.written import (
     written_stays,
     written_tracks,
 )
-from gateway.model import Observation, OpenStay, Presence, SiteMap
+from gateway.model import Hearing, Observation, OpenStay, Presence, SiteMap
 from gateway.reading import Reading
 
-SNAPSHOT_VERSION = 4
+SNAPSHOT_VERSION = 5
 
 
 class Snapshot(msgspec.Struct):
@@ -101,11 +101,6 @@ class Core:
         if not self._radio.health.alive(receiver, alive, self._now_s):
             self._reject("unknown_link")
         return self._stays.drain()
-
-    def receiver_heard(self, receiver: str, t_s: float) -> None:
-        """The receiver heard anything at all: it lives."""
-        self._reach(t_s)
-        self._radio.health.heard(receiver, self._now_s)
 
     def forget(self, subject: str) -> None:
         """Withdrawal: all state of the subject is gone, without an event."""
@@ -212,6 +207,8 @@ class Core:
         self._reach(t_s)
         if isinstance(observation, Reading):
             self._crowd.hear(observation, self._now_s)
+        elif isinstance(observation, Hearing):
+            self._radio.health.heard(observation.receiver, self._now_s)
         else:
             self._arrivals.observe(observation, self._now_s)
         self._serve(self._now_s)

@@ -7,14 +7,14 @@ from gateway.core.health cimport Health
 from gateway.core.listening cimport Ears, is_strength
 from gateway.reading cimport Reading
 
-cdef int STEP
+cdef int STEP, NEW_S, COPIED_S
 cdef double NEVER, IMPLAUSIBLE_TRUST, STRONG_DBM, FAR_M
 
 @cython.final
 cdef class Crowd:
     cdef readonly tuple zones
     cdef readonly Py_ssize_t outside
-    cdef readonly double theta, reached_s
+    cdef readonly double theta, new_theta, reached_s
     cdef readonly double next_step_s
     cdef readonly Ears ears
     cdef readonly Beliefs beliefs
@@ -29,7 +29,7 @@ cdef class Crowd:
     cdef Py_ssize_t _used, _last_row
     cdef list _free, _who, _holds
     cdef short[::1] _ear, _top, _zone
-    cdef signed char[::1] _stepping, _implausible
+    cdef signed char[::1] _stepping, _implausible, _new_s
     cdef float[::1] _apart_m
     cdef double[::1] _run_s
 
@@ -44,7 +44,7 @@ cdef class Crowd:
     @cython.locals(at=Py_ssize_t, end=Py_ssize_t)
     cpdef Py_ssize_t take(self, batch, Py_ssize_t first, double now_s) except -1
     cpdef await_step(self, double at_s)
-    @cython.locals(row=Py_ssize_t, stepped=Py_ssize_t, count=Py_ssize_t, top=int)
+    @cython.locals(row=Py_ssize_t, stepped=Py_ssize_t, count=Py_ssize_t, top=int, is_new=bint)
     cpdef step(self, double now_s, stays)
     @cython.locals(last_s=double)
     cdef _stay(self, Py_ssize_t row, stays)

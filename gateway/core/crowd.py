@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from gateway.core.agenda import Agenda, Due
 from gateway.core.belief import Beliefs
-from gateway.core.clones import FAR_M, STRONG_DBM, apart_m
+from gateway.core.clones import COPIED_S, FAR_M, STRONG_DBM, apart_m
 from gateway.core.health import Health
 from gateway.core.listening import Ears, is_strength
 from gateway.core.propagation import OUTSIDE, RadioMap
@@ -31,6 +31,8 @@ STEP: int = Due.STEP.value
 SECOND = 0
 """Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
 that it takes to another zone is the row after its own."""
+NEW_S = 7
+"""So many steps a zone is new to who has moved there: few stays are that short."""
 IMPLAUSIBLE_TRUST = 0.5
 """What a confidence is worth while the device is heard where it cannot be."""
 
@@ -57,10 +59,12 @@ class RadioDevice(Struct):
     """The leaf that the device holds."""
     confirm_by_s: float | None = None
     """A resumed stay must be confirmed by then."""
-    implausible: bool = False
-    """Heard at two receivers at once that are too far apart: somebody has copied its identity."""
+    implausible_s: int = 0
+    """For so many steps in a row, up to a bound, it is heard at two receivers that are too far apart."""
     said: tuple[float | None, bool | None] | None = None
     """Battery in percent and whether it moved, of a device that says so."""
+    new_s: int = 0
+    """For so many more steps the zone that it holds is new."""
 
 
 class Crowd:
@@ -72,12 +76,13 @@ class Crowd:
         agenda: Agenda,
         *,
         theta: float,
+        new_theta: float,
         reject: Callable[[str], None],
     ) -> None:
         self.zones = radio_map.zones
         self.outside = len(radio_map.zones) - 1
         """Number of the zone outside."""
-        self.theta = theta
+        self.theta, self.new_theta = theta, new_theta
         self._calibrated = radio_map.calibrated
         self.ears, self.beliefs = Ears(len(radio_map.links)), Beliefs(radio_map, site.device_class)
         self.next_step_s = NEVER
@@ -109,7 +114,7 @@ class Crowd:
         self._free: list[int] = []
         self._who: list[tuple[str, str] | None] = []
         self._holds: list[tuple[Held, ...]] = []
-        self._stepping, self._implausible = array("b", [0]), array("b", [0])
+        self._stepping, self._implausible, self._new_s = (array("b", [0]) for _ in range(3))
         self._top, self._zone = array("h", [0]), array("h", [0])
         self._run_s = array("d", [0.0])
 
@@ -134,7 +139,7 @@ class Crowd:
         self._who[row], self._holds[row] = (subject, device), ()
         self.ears.clear(row, now_s)
         self.beliefs.clear(row, now_s)
-        self._stepping[row], self._implausible[row] = 0, 0
+        self._stepping[row], self._implausible[row], self._new_s[row] = 0, 0, 0
         self._top[row], self._zone[row], self._run_s[row] = -1, self.outside, 0.0
         return row
 
@@ -144,6 +149,7 @@ class Crowd:
         self.beliefs.grow(rows)
         self._stepping = array("b", self._stepping) + array("b", [0]) * more
         self._implausible = array("b", self._implausible) + array("b", [0]) * more
+        self._new_s = array("b", self._new_s) + array("b", [0]) * more
         self._top = array("h", self._top) + array("h", [0]) * more
         self._zone = array("h", self._zone) + array("h", [0]) * more
         self._run_s = array("d", self._run_s) + array("d", [0.0]) * more
@@ -254,7 +260,7 @@ class Crowd:
                 continue
             count = self.beliefs.step(row, self.ears, now_s)
             if count == 0:
-                self._stepping[row] = 0
+                self._stepping[row], self._new_s[row] = 0, 0
                 changed.append(row)
                 continue
             stepped += 1
@@ -265,13 +271,15 @@ class Crowd:
                 self._top[row], self._run_s[row] = top, now_s
                 if top == self.outside and self._zone[row] != top:
                     changed.append(row)
+            is_new = self._new_s[row] > 0
+            if is_new:
+                self._new_s[row] -= 1
             if top == self.outside:
                 continue
-            if top != self._zone[row]:
-                if self.beliefs.p >= self.theta:
-                    movers.append(row)
-                continue
-            self._stay(row, stays)
+            if top == self._zone[row]:
+                self._stay(row, stays)
+            elif self.beliefs.p >= (self.new_theta if is_new else self.theta):
+                movers.append(row)
         self.await_step(now_s + 1.0 if stepped else NEVER)
 
     def _stay(self, row: int, stays: Stays) -> None:
@@ -321,16 +329,23 @@ class Crowd:
     def is_implausible(self, row: int) -> bool:
         return bool(self._implausible[row])
 
-    def suspect(self, row: int, implausible: bool) -> None:
-        self._implausible[row] = implausible
+    def suspect(self, row: int, implausible: bool) -> bool:
+        """What the step found; True once, when it has lasted so long that it is no accident."""
+        steps = min(self._implausible[row] + 1, COPIED_S + 1) if implausible else 0
+        self._implausible[row] = steps
+        return steps == COPIED_S
 
     def hold(self, row: int, zone: int, held: tuple[Held, ...]) -> None:
         """The device is in that zone from now on."""
         self._zone[row], self._holds[row] = zone, held
 
+    def move(self, row: int) -> None:
+        """The zone that it holds is new to it."""
+        self._new_s[row] = NEW_S
+
     def begin_anew(self, row: int) -> None:
-        """The run of steps starts with the next."""
-        self._top[row] = -1
+        """The run of steps starts with the next; outside is never new."""
+        self._top[row], self._new_s[row] = -1, 0
 
     def resume(self, row: int, now_s: float) -> None:
         """As if the device had been heard at this moment, on no link."""
@@ -349,8 +364,9 @@ class Crowd:
             self._run_s[row],
             self.zones[self._zone[row]],
             self.confirm_by_s.get(row),
-            bool(self._implausible[row]),
+            self._implausible[row],
             self.said.get(row),
+            self._new_s[row],
         )
 
     def load(self, device: RadioDevice) -> int:
@@ -358,7 +374,8 @@ class Crowd:
         row = self.add(device.subject, device.device, 0.0)
         self.ears.load(row, device.ears)
         self.beliefs.load(row, device.belief)
-        self._stepping[row], self._implausible[row] = device.stepping, device.implausible
+        self._stepping[row], self._implausible[row] = device.stepping, device.implausible_s
+        self._new_s[row] = device.new_s
         self._top[row] = -1 if device.top is None else self.zones.index(device.top)
         self._zone[row], self._run_s[row] = self.zones.index(device.zone or OUTSIDE), device.run_s
         if device.confirm_by_s is not None:
@@ -369,6 +386,6 @@ class Crowd:
 
     @property
     def nbytes(self) -> int:
-        """State of one device in all arrays, flags and zones (6) and the start of the run (8) among them; its
+        """State of one device in all arrays, flags and zones (7) and the start of the run (8) among them; its
         names and what it holds come on top."""
-        return self.ears.nbytes + self.beliefs.nbytes + 1 + 1 + 2 + 2 + 8
+        return self.ears.nbytes + self.beliefs.nbytes + 1 + 1 + 1 + 2 + 2 + 8

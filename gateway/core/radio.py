@@ -21,6 +21,9 @@ THETA, THETA_MAP = 0.8, 0.9
 """A device moves to the most probable zone when it is at least so probable.
 
 A guessed model errs for longer than a second: without calibration more is asked for."""
+NEW_THETA, NEW_THETA_MAP = 0.99, 0.9
+"""The same for a device that has only just moved. A guessed model is as sure when it errs: asking more of it
+costs right changes and hardly fewer false ones."""
 
 KINDS = (Due.STEP, Due.RADIO_LEAVE, Due.RADIO_FADE)
 
@@ -37,8 +40,10 @@ class Radio:
     def _take(self, site: SiteMap) -> None:
         self._site, self._map = site, radio_map(site)
         self.health = Health([a.id for a in site.receivers])
-        theta = THETA if self._map.calibrated else THETA_MAP
-        self.crowd = Crowd(site, self._map, self.health, self._agenda, theta=theta, reject=self._reject)
+        theta, new = (THETA, NEW_THETA) if self._map.calibrated else (THETA_MAP, NEW_THETA_MAP)
+        self.crowd = Crowd(
+            site, self._map, self.health, self._agenda, theta=theta, new_theta=new, reject=self._reject
+        )
         self._masked: frozenset[str] = frozenset()
         self._anchors = [
             {a.id: a for a in (*site.receivers, *site.beacons)}[link] for link in self._map.links
@@ -124,10 +129,8 @@ class Radio:
     def _suspect(self, row: int, now_s: float) -> None:
         ears = self.crowd.ears
         loud = [(self._anchors[i], dbm, ears.heard_s(row, i)) for i, dbm in self._heard(row, now_s)]
-        cloned = is_cloned(loud)
-        if cloned and not self.crowd.is_implausible(row):
+        if self.crowd.suspect(row, is_cloned(loud)):
             self._reject("cloned")
-        self.crowd.suspect(row, cloned)
 
     def _heard(self, row: int, now_s: float) -> Heard:
         return [h for h in self.crowd.ears.heard(row, now_s) if self._map.links[h[0]] not in self._masked]
@@ -162,6 +165,7 @@ class Radio:
             self._left(row, zone, Told(now_s, now_s, {**evidence, "reason": "move"}))
         crowd.confirm_by_s.pop(row, None)
         self._hold(row, number)
+        crowd.move(row)
         last_s = crowd.ears.last_s(row)
         for zone in sorted(new):
             pair = self._stays.table.pair(subject, zone, device)

@@ -25,6 +25,9 @@ _log = logging.getLogger("gateway.outbox")
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+ACKNOWLEDGE_S = 2.0
+"""How long an acknowledgement may wait for a commit that something else causes."""
+_MANY_ACKNOWLEDGED = 100
 _LARGE_BATCH = 500
 """Writes; a batch of this size is not held back for more."""
 _RETRY_BASE_S, _RETRY_CAP_S = 0.1, 1.0
@@ -68,6 +71,12 @@ class Outbox:
         self._ticket = 0
         self._uncommitted = 0
         self._open = self._closing = False
+        self._timer: asyncio.TimerHandle | None = None
+        """Fires when the most urgent write in the queue has to be committed."""
+        self._acknowledging = 0
+        """Acknowledged rows that wait for the next commit, at most."""
+        self._acknowledged: dict[str, int] = {}
+        """Recipient → highest sequence among them, or among those before."""
 
     # --- open and close ---
 
@@ -136,6 +145,8 @@ class Outbox:
 
     async def pending(self, recipient: str, after: int, limit: int) -> list[Row]:
         """Up to `limit` committed rows with a sequence above `after`, rising."""
+        if not after and self._acknowledging:  # what waits to be deleted must not go out again
+            await self._written(lambda: 0, at_once=True)
         rows = await self._read(self._store.pending, recipient, after, limit)
         if rows:
             self._handed_out[recipient] = max(self._handed_out.get(recipient, 0), rows[-1].sequence)
@@ -156,17 +167,51 @@ class Outbox:
         Ignored and counted: another generation, and each range that is none or that reaches beyond the
         highest sequence handed out, or committed before this start. Repeating it is harmless.
         """
-        if generation != self.generation:
-            self._counts.count("outbox", "ack_wrong_generation")
-            return 0
-        limit = self._handed_out.get(recipient, 0)
-        good = [(first, last) for first, last in ranges if 1 <= first <= last <= limit]
-        self._counts.count("outbox", "ack_out_of_range", len(ranges) - len(good))
+        good = self._believed(recipient, generation, ranges)
         if not good:
             return 0
         deleted = await self._written(partial(self._store.acknowledge, recipient, good))
         self._counts.count("outbox", "acknowledged", deleted)
         return deleted
+
+    def acknowledge_later(
+        self,
+        recipient: str,
+        generation: str,
+        ranges: Sequence[tuple[int, int]],
+        done: Callable[[int], None] | None = None,
+    ) -> None:
+        """The same with the next commit, to spare the disk one of its own: within `ACKNOWLEDGE_S`, or at once
+        for many. A crash before that has the rows sent again, under their ids. `done` is told how many went.
+        """
+        good = self._believed(recipient, generation, ranges)
+        if not good:
+            return
+
+        def finish(answer: int | Exception) -> None:
+            self._acknowledging = 0
+            if isinstance(answer, int):
+                self._counts.count("outbox", "acknowledged", answer)
+                if done is not None:
+                    done(answer)
+
+        known = self._acknowledged.get(recipient, 0)
+        self._acknowledging += sum(max(0, last - max(first - 1, known)) for first, last in good)
+        self._acknowledged[recipient] = max(known, *(last for _, last in good))
+        self._put(partial(self._store.acknowledge, recipient, good), finish, within_s=ACKNOWLEDGE_S)
+        if self._acknowledging >= _MANY_ACKNOWLEDGED:
+            self._due.set()
+
+    def _believed(
+        self, recipient: str, generation: str, ranges: Sequence[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        if generation != self.generation:
+            self._counts.count("outbox", "ack_wrong_generation")
+            return []
+        limit = self._handed_out.get(recipient, 0)
+        good = [(first, last) for first, last in ranges if 1 <= first <= last <= limit]
+        self._counts.count("outbox", "ack_out_of_range", len(ranges) - len(good))
+        return good
 
     async def remove(self, recipient: str, sequences: Collection[int], reason: Reason) -> None:
         """Deletes those that are queued events and says so in a tombstone, in one transaction."""
@@ -208,17 +253,33 @@ class Outbox:
         """Everything committed and queued of one subject, at all recipients."""
         return await self._read(self._store.queued_of, key)
 
+    async def keys_queued(self) -> set[bytes]:
+        """Subject keys of whoever has an event committed and queued."""
+        return await self._read(self._store.keys_queued)
+
     async def backlog(self) -> dict[str, int]:
         """Rows queued per recipient, also of one that the settings no longer name."""
         return await self._read(self._store.backlog)
 
     # --- the writer ---
 
-    def _put(self, write: Write, finish: Callable[[int | Exception], None], *, at_once: bool = False) -> None:
+    def _put(
+        self,
+        write: Write,
+        finish: Callable[[int | Exception], None],
+        *,
+        within_s: float | None = None,
+        at_once: bool = False,
+    ) -> None:
+        """Commits within `within_s`, the group commit's delay when left out."""
         if not self._open or self._writer.done():
             raise StoreError(f"{self._path}: is not open")
-        if not self._queue:
-            asyncio.get_running_loop().call_later(self._commit_delay_s, self._due.set)
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + (self._commit_delay_s if within_s is None else within_s)
+        if self._timer is None or due_s < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(due_s, self._due.set)
         self._queue.append(_Pending(write, finish))
         if at_once or self._closing or len(self._queue) >= _LARGE_BATCH:
             self._due.set()
@@ -247,6 +308,9 @@ class Outbox:
             await self._due.wait()
             self._due.clear()
             batch, self._queue = self._queue, []
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             if batch:
                 await self._commit(batch)
 

@@ -321,6 +321,11 @@ class Store:
         select = "SELECT * FROM queued WHERE subject_key = ? ORDER BY recipient, sequence"
         return [Row(*values) for values in self._db.execute(select, (key,))]
 
+    def keys_queued(self) -> set[bytes]:
+        """Of all subjects that have an event queued."""
+        rows = self._db.execute("SELECT DISTINCT subject_key FROM queued WHERE kind = 'event'")
+        return {key for (key,) in rows}
+
     def last_sequence(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT name, last_sequence FROM recipient").fetchall())
 

@@ -63,10 +63,14 @@ class CalibrationFile(Section):
     links: Annotated[tuple[Name, ...], Field(min_length=1)]
     zones: Annotated[tuple[WalkedZone, ...], Field(min_length=1)]
     outside: tuple[Numbers, ...] = ()
+    """Where somebody stood in no zone."""
+    predicted: tuple[Numbers, ...] = ()
+    """Other places in no zone, where nobody stood: `outside_evidence` is for these."""
 
     @model_validator(mode="after")
     def _one_value_a_link(self) -> CalibrationFile:
-        for name, spots in [(zone.id, zone.spots) for zone in self.zones] + [("outside", self.outside)]:
+        unzoned = [("outside", self.outside), ("predicted", self.predicted)]
+        for name, spots in [(zone.id, zone.spots) for zone in self.zones] + unzoned:
             for spot in spots:
                 for key in ("mu_dbm", "sd_db", "p_hear"):
                     if len(getattr(spot, key)) != len(self.links):
@@ -122,13 +126,14 @@ def _unknown_links(document: Document, file: CalibrationFile, site: SiteMap) -> 
 def _model(file: CalibrationFile) -> Calibration:
     spots = [_spot(zone.id, numbers) for zone in file.zones for numbers in zone.spots]
     spots += [_spot(_OUTSIDE, numbers) for numbers in file.outside]
+    spots += [_spot(_OUTSIDE, numbers, predicted=True) for numbers in file.predicted]
     about = file.calibration
     return Calibration(file.links, tuple(spots), about.outside_evidence, about.interval_s, about.map)
 
 
-def _spot(zone: str, numbers: Numbers) -> Spot:
+def _spot(zone: str, numbers: Numbers, *, predicted: bool = False) -> Spot:
     links = zip(numbers.mu_dbm, numbers.sd_db, numbers.p_hear, strict=True)
-    return Spot(zone, tuple(LinkModel(*values) for values in links))
+    return Spot(zone, tuple(LinkModel(*values) for values in links), predicted)
 
 
 # --- writing ---
@@ -169,13 +174,15 @@ def text(
         entry["seconds"] = n
         _replace(entry, "spots", _rows(yaml, calibration, zone))
     _replace(root, "outside", _rows(yaml, calibration, _OUTSIDE))
+    _replace(root, "predicted", _rows(yaml, calibration, _OUTSIDE, predicted=True))
     out = io.StringIO()
     yaml.dump(root, out)
     return out.getvalue()
 
 
-def _rows(yaml: YAML, calibration: Calibration, zone: str) -> Any:
-    return yaml.seq([_numbers(yaml, spot) for spot in calibration.spots if spot.zone == zone])
+def _rows(yaml: YAML, calibration: Calibration, zone: str, *, predicted: bool = False) -> Any:
+    spots = [spot for spot in calibration.spots if spot.zone == zone and spot.predicted == predicted]
+    return yaml.seq([_numbers(yaml, spot) for spot in spots])
 
 
 def _replace(entry: Any, key: str, spots: Any) -> None:

@@ -10,10 +10,12 @@ from gateway.sinks import Delivery, Tombstone
 
 CONTENT_TYPE = "application/cloudevents+json"
 SEQUENCE_DIGITS = 20
+REMOVED = "removed"
+"""What stands for a change in a tombstone."""
 
 
 def change_of(delivery: Delivery) -> str:
-    return delivery.content.change if isinstance(delivery.content, Release) else "removed"
+    return delivery.content.change if isinstance(delivery.content, Release) else REMOVED
 
 
 def encode(delivery: Delivery, source: str, recipient: str) -> bytes:
@@ -37,10 +39,10 @@ def _tombstone(content: Tombstone, source: str, recipient: str) -> bytes:
             "specversion": "1.0",
             "id": content.id,
             "source": source,
-            "type": "presence.removed.v1",
+            "type": f"presence.{REMOVED}.v1",
             "time": rfc3339(content.t_s),
             "datacontenttype": "application/json",
-            "dataschema": "urn:presence:removed:v1",
+            "dataschema": f"urn:presence:{REMOVED}:v1",
             "recipient": recipient,
             "data": msgspec.Raw(content.body),
         }

@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from itertools import takewhile
-from typing import Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.consent import ConsentScreen, Release
 from gateway.consent.screen import Removal
@@ -41,10 +41,17 @@ LOOK_AGAIN_S = 1.0
 """How soon a new connection or a due resend is noticed."""
 
 
-class _Acknowledgement(Struct):
+_Sequence = Annotated[int, Meta(ge=1)]
+
+
+class Acknowledgement(Struct):
+    """What the application has of one generation."""
+
     generation: str
-    through: int = 0
-    also: list[tuple[int, int]] = []
+    through: Annotated[int, Meta(ge=0)] = 0
+    """Everything from sequence 1 on."""
+    also: list[tuple[_Sequence, _Sequence]] = []
+    """Ranges above it, first and last included."""
 
 
 class Courier:
@@ -92,19 +99,23 @@ class Courier:
             else:
                 self._cursor = last
 
-    async def acknowledge(self, payload: bytes, *, retained: bool) -> None:
+    def acknowledge(self, payload: bytes, *, retained: bool) -> None:
         """The application's word; what is wrong with it is counted, never believed."""
         if retained:
             self._counts.count("acks", "retained")
             return
         try:
-            said = msgspec.json.decode(payload, type=_Acknowledgement)
+            said = msgspec.json.decode(payload, type=Acknowledgement)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._counts.count("acks", "malformed")
             return
         ranges = [(1, said.through)] if said.through else []
-        deleted = await self._outbox.acknowledge(self._recipient, said.generation, [*ranges, *said.also])
         self._counts.count("acks", "taken")
+        self._outbox.acknowledge_later(
+            self._recipient, said.generation, [*ranges, *said.also], self._acknowledged
+        )
+
+    def _acknowledged(self, deleted: int) -> None:
         if deleted:
             self._outstanding = max(0, self._outstanding - deleted)
             self._progress_s = time.monotonic()
@@ -133,7 +144,7 @@ class Courier:
             self._outstanding += len(confirmed)
         elif confirmed:
             ranges = [(sequence, sequence) for sequence in confirmed]
-            await self._outbox.acknowledge(self._recipient, self._outbox.generation, ranges)
+            self._outbox.acknowledge_later(self._recipient, self._outbox.generation, ranges)
         self._counts.count("sent", self._recipient, len(confirmed))
         if "failed" in fates:
             self._start_over()

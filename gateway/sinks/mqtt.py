@@ -78,7 +78,10 @@ class Uplink:
             return
         courier = self.couriers.get(self._acknowledging.get(incoming.topic, ""))
         if courier is not None:
-            self._keep(self._tell(courier, incoming))
+            try:
+                courier.acknowledge(incoming.payload, retained=incoming.retain)
+            except StoreError as error:  # the recipient will acknowledge the redelivery
+                _log.warning("an acknowledgement is lost: %s", error)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -87,13 +90,6 @@ class Uplink:
 
     async def _reply(self, name: str, payload: bytes) -> None:
         await self.connection.publish(f"{self._base}/{PLATFORM}/answer/{name}", payload)
-
-    @staticmethod
-    async def _tell(courier: Courier, incoming: Incoming) -> None:
-        try:
-            await courier.acknowledge(incoming.payload, retained=incoming.retain)
-        except StoreError as error:  # the recipient will acknowledge the redelivery
-            _log.warning("an acknowledgement is lost: %s", error)
 
 
 class MqttSink:

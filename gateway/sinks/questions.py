@@ -18,7 +18,7 @@ WAITING = 10
 Reply = Callable[[str, bytes], Awaitable[None]]
 
 
-class _Question(Struct, frozen=True):
+class Question(Struct, frozen=True):
     id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     """Chosen by who asks; the last part of the answer's topic."""
     subject: Annotated[str, Meta(min_length=1, max_length=128)]
@@ -36,7 +36,7 @@ class Questions:
     async def answer(self, payload: bytes, reply: Reply) -> None:
         """Never raises; what cannot be answered is counted and not answered."""
         try:
-            question = msgspec.json.decode(payload, type=_Question)
+            question = msgspec.json.decode(payload, type=Question)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._counts.count("questions", "malformed")
             return
