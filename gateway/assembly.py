@@ -38,9 +38,11 @@ from gateway.mqtt import Endpoint
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
 from gateway.settings import GatewaySettings, load, load_settings
-from gateway.settings.gateway import HttpFeed, Round, Tls
+from gateway.settings.gateway import HttpFeed, Round, Tls, Webhook
 from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
 from gateway.settings.secrets import Secret
+from gateway.sinks.http import Partner
+from gateway.sinks.signing import signing_keys
 from gateway.sources.consent_http import Place
 
 SETTINGS_FILE = "gateway.yaml"
@@ -74,13 +76,14 @@ class Assembly(Struct):
     pipeline: Pipeline
 
 
-def read_configuration(directory: Path) -> Configuration:
-    """Map, settings, profiles and consent records. ConfigError with every problem of every file."""
+def read_configuration(directory: Path, *, walked: bool = True) -> Configuration:
+    """Map, settings, profiles and consent records; not `walked`: without calibration.yaml. ConfigError with
+    every problem of every file."""
     profiles = firmware.profiles_of(directory)
     problems: list[Problem] = []
     loaded: tuple[SiteMap, GatewaySettings] | None = None
     try:
-        loaded = load(directory, profiles=profiles.subscribable)
+        loaded = load(directory, profiles=profiles.subscribable, walked=walked)
     except ConfigError as error:
         problems += error.problems
     records: list[dict[str, Any]] = []
@@ -260,6 +263,22 @@ def http_place_of(feed: HttpFeed) -> Place:
         text = f"consent.feed.http: {error}"
         raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
     return Place(feed.url, feed.interval, tls, partial(bearer_token, token) if token else None)
+
+
+def partner_of(recipient: str, webhook: Webhook) -> Partner:
+    """Where a recipient's events are posted. ConfigError for a secret or a certificate that cannot serve."""
+    read = partial(_signing_keys, webhook.secret)
+    try:
+        tls = _tls(webhook.tls or Tls())
+        read()
+    except (OSError, SecretUnusableError) as error:
+        text = f"recipients.{recipient}.webhook: {error}"
+        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
+    return Partner(recipient, webhook.url, tls, read)
+
+
+def _signing_keys(secret: Secret) -> list[bytes]:
+    return signing_keys(credentials.read(secret), str(secret))
 
 
 def bearer_token(secret: Secret) -> str:

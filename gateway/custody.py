@@ -128,9 +128,12 @@ class Custody:
                 self._lanes.control(ClockTrust(self._clock(), trusted))
 
     def _part(self) -> Part | None:
-        """What of a recording may stay: lines of those who are admitted now."""
+        """What of a recording may stay: lines of those who are admitted now.
+
+        A feed that has fallen silent has said who that was; one that has confirmed nothing yet has not.
+        """
         assembly, now_s = self._assembly, self._clock()
-        if assembly.register.doubt(now_s) is not None:
+        if assembly.register.doubt(now_s) not in (None, "stale"):
             return None
         enrolment = StillAdmitted(assembly.register.admitted_identities(now_s))
         identification = Identification(

@@ -12,12 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway import __version__
-from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of
+from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of, partner_of
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
 from gateway.control import ControlServer, Request
@@ -33,7 +34,9 @@ from gateway.notify import Notifier
 from gateway.outbox import Outbox
 from gateway.pump import Pump
 from gateway.settings import GatewaySettings
+from gateway.sinks import Sink
 from gateway.sinks.courier import Courier
+from gateway.sinks.http import WebhookSink
 from gateway.sinks.mqtt import MqttSink, Uplink
 from gateway.sinks.questions import Questions
 from gateway.sources import Source
@@ -88,7 +91,10 @@ class _Running:
         self._desk = Desk(assembly, outbox, clock, self._custody.object)
         self._questions = Questions(self._overview, assembly.counts)
         self._uplinks = list(self._make_uplinks())
-        self._custody.couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
+        self._webhooks = dict(self._make_webhooks())
+        self._couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
+        self._couriers += [self._courier(name, "puback", sink) for name, sink in self._webhooks.items()]
+        self._custody.couriers = self._couriers
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -110,7 +116,8 @@ class _Running:
                 ControlServer(self._assembly.settings.gateway.state_dir, self._answer).run()
             )
             carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
-            carrying += [group.create_task(c.run()) for u in self._uplinks for c in u.couriers.values()]
+            carrying += [group.create_task(webhook.run()) for webhook in self._webhooks.values()]
+            carrying += [group.create_task(courier.run()) for courier in self._couriers]
             self._notifier.ready()
             telling = group.create_task(self._notifier.watch(self._progress, self._links))
             await stop.wait()
@@ -137,8 +144,9 @@ class _Running:
 
     async def _farewell(self) -> None:
         up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
+        is_any_up = up or any(webhook.link.state == "up" for webhook in self._webhooks.values())
         try:
-            async with asyncio.timeout(FAREWELL_S if up else 0):
+            async with asyncio.timeout(FAREWELL_S if is_any_up else 0):
                 while any((await self._outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
                     await asyncio.sleep(0.05)
         except TimeoutError:
@@ -172,7 +180,8 @@ class _Running:
 
     def _links(self) -> str:
         """Which ways to the outside are up, and which are not, for an operator."""
-        links = [source.link for source in self._sources] + [uplink.link for uplink in self._uplinks]
+        ways = (*self._sources, *self._uplinks, *self._webhooks.values())
+        links = [way.link for way in ways]
         return words_of(links)
 
     async def _reload(self) -> None:
@@ -242,16 +251,26 @@ class _Running:
                 questions=self._questions if PLATFORM in recipients else None,
             )
             for recipient, wanted in recipients.items():
-                uplink.couriers[recipient] = Courier(
-                    recipient,
-                    wanted.ack,
-                    sink=MqttSink(uplink, recipient),
-                    outbox=self._outbox,
-                    screen=self._assembly.screen,
-                    clock=self._clock,
-                    counts=self._assembly.counts,
-                )
+                uplink.couriers[recipient] = self._courier(recipient, wanted.ack, MqttSink(uplink, recipient))
             yield uplink
+
+    def _make_webhooks(self) -> Iterator[tuple[str, WebhookSink]]:
+        settings = self._assembly.settings
+        source = f"/sites/{self._assembly.site.site}/gateways/{settings.gateway.id}"
+        for name, recipient in settings.recipients.items():
+            if recipient.webhook is not None:
+                yield name, WebhookSink(partner_of(name, recipient.webhook), source)
+
+    def _courier(self, recipient: str, mode: Literal["platform", "puback"], sink: Sink) -> Courier:
+        return Courier(
+            recipient,
+            mode,
+            sink=sink,
+            outbox=self._outbox,
+            screen=self._assembly.screen,
+            clock=self._clock,
+            counts=self._assembly.counts,
+        )
 
     def _state(self, alive: bool) -> bytes:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
@@ -290,9 +309,11 @@ async def _leave(relay: Relay | None) -> None:
 
 def _refuse_scaled_clock(settings: GatewaySettings, clock: PipelineClock) -> None:
     """Events with an invented time must not reach a real platform."""
-    far = [name for name, broker in settings.brokers.items() if broker.host not in LOOPBACK]
+    hosts: dict[str, str | None] = {name: broker.host for name, broker in settings.brokers.items()}
+    hosts |= {name: urlsplit(r.webhook.url).hostname for name, r in settings.recipients.items() if r.webhook}
+    far = [name for name, host in hosts.items() if host not in LOOPBACK]
     if far and not clock.is_real:
-        raise GatewayError(f"--clock is for brokers on loopback only, and {', '.join(far)} is not")
+        raise GatewayError(f"--clock is for brokers on loopback only (webhooks too), {', '.join(far)} is not")
 
 
 async def _synchronised(stop: asyncio.Event, notifier: Notifier) -> bool:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
 LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
 """Hosts that are this machine: a scaled clock does no harm there, and nobody listens on the way."""
+
+MAX_RETRY_AFTER_S: Final = 3600.0
 
 _log = logging.getLogger("gateway.links")
 
@@ -55,3 +59,21 @@ def full_jitter(base_s: float = 1.0, cap_s: float = 60.0) -> Iterator[float]:
     while True:
         yield random.uniform(0.0, limit_s)  # noqa: S311 - a pause is no secret
         limit_s = min(cap_s, limit_s * 2)
+
+
+def retry_after_s(header: str | None) -> float:
+    """Seconds that a `Retry-After` (RFC 9110 §10.2.3) asks for, by number or date; 0 for anything else,
+    never more than an hour.
+    """
+    if header is None:
+        return 0.0
+    try:
+        wait_s = float(header) if header.isascii() and header.isdigit() else _until_s(header)
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
+
+
+def _until_s(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    return (moment - datetime.now(UTC if moment.tzinfo else None)).total_seconds()

@@ -44,11 +44,11 @@ CONFIRM_TIMEOUT_S = 10.0
 
 
 class NotConnectedError(GatewayError):
-    """There is no connection to the broker, or it broke while this was being sent."""
+    """There is no connection, or it broke while this was being sent."""
 
 
 class RefusedError(GatewayError):
-    """The broker answered, and the answer was no (a reason code of 0x80 or above, MQTT 5.0 §3.4.2.1)."""
+    """There was an answer, and it was no (of a broker a reason code of 0x80 or above, MQTT 5.0 §3.4.2.1)."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -183,7 +183,7 @@ class Connection:
         finally:
             self._unconfirmed.pop(sent.mid, None)
         if code.is_failure:
-            raise RefusedError(f"{self._endpoint.name}: {code}")
+            raise RefusedError(f"{self._endpoint.name}: {code}; is this client allowed to publish there?")
 
     def drop(self) -> None:
         """Breaks the connection at once; what the kernel has not sent yet is thrown away with it."""

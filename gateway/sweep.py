@@ -71,21 +71,27 @@ class Sweep:
                 self._asked.set()
 
     async def once(self) -> Swept | None:
-        """All of it, once; None while it is not known who may stay."""
+        """All of it, once; None while there are recordings and it is not known who may stay in them."""
         asked = await self._outbox.sweep_due()
         if asked:
             self._looked_at.clear()
             while await self._outbox.vacuum(PIECE_PAGES):  # noqa: ASYNC110 - others write between pieces
                 await asyncio.sleep(0)
         part = self._part()
-        if part is None:
+        if part is not None:
+            swept = await asyncio.to_thread(self._recordings, part)
+        elif await asyncio.to_thread(self._has_recordings):
             return None
-        swept = await asyncio.to_thread(self._recordings, part)
+        else:
+            swept = Swept(0, [])
         for problem in swept.problems:
             _log.error("a withdrawal does not reach a recording: %s", problem)
         if asked and not swept.problems:
             await self._outbox.swept(asked)
         return swept
+
+    def _has_recordings(self) -> bool:
+        return bool(recordings.enlisted(self._state_dir))
 
     def _recordings(self, part: Part) -> Swept:
         swept = Swept(0, [])

@@ -93,6 +93,21 @@ def test_a_map_that_changed_since_is_told(shop: Path) -> None:
     assert "the map has changed since calibration.yaml was walked" in calibrate(shop).stdout
 
 
+def test_a_receiver_that_left_the_map_stops_the_gateway_and_not_a_new_walk(shop: Path) -> None:
+    calibrate(shop, "--write")
+    (shop / "site.yaml").write_text(SITE.replace("id: pi-wine", "id: pi-oil"))
+    with pytest.raises(
+        ConfigError, match=r"'pi-wine'; did you mean pi-oil\? If not, calibrate again or remove the file"
+    ):
+        load_site(shop)
+    again = calibrate(shop, "--write")
+    assert again.exit_code == 0, again.output
+    assert "the map has changed since calibration.yaml was walked; this walk replaces it" in again.stdout
+    learned = load_site(shop).calibration
+    assert learned is not None
+    assert learned.links == ("pi-milk", "pi-eggs", "pi-oil")
+
+
 def test_zones_not_walked_are_named_with_what_happens_to_them(shop: Path) -> None:
     (shop / "walk.jsonl").write_text("".join(walk_lines(("milk", "eggs"))))
     output = calibrate(shop).stdout

@@ -32,6 +32,7 @@ from gateway.consent.signature import Signers
 from gateway.counts import Counts
 from gateway.credentials import SecretUnusableError
 from gateway.lanes import Lanes
+from gateway.links import retry_after_s
 from gateway.model import ConsentSignal, FeedState
 from gateway.settings.secrets import Secret
 from gateway.sources import consent_http
@@ -216,7 +217,7 @@ async def test_a_server_that_says_when_to_come_back_is_left_alone() -> None:
     ],
 )
 def test_when_to_come_back(text: str | None, wait_s: float) -> None:
-    assert consent_http._retry_after_s(text) == wait_s
+    assert retry_after_s(text) == wait_s
 
 
 async def test_a_token_is_read_anew_and_never_follows_elsewhere(tmp_path: Path) -> None:

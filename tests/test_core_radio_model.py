@@ -43,6 +43,23 @@ def test_a_zone_that_left_the_map_leaves_its_calibration_behind() -> None:
     assert radio_map(smaller).zones == ("milk", "eggs", OUTSIDE)
 
 
+NO_ZONE_LEFT = [
+    ("no zone has a place, and nobody has walked yet", replace(shop(), zones=tuple(replace(z, at=None) for z in shop().zones))),
+    ("fences only", replace(shop(), zones=())),
+    ("all that was walked has left the map", replace(learned("milk", "eggs"), zones=shop().zones[2:])),
+    ("the same with walked ground outside", replace(learned("milk", "eggs", outside=True), zones=shop().zones[2:])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("site", [s[1] for s in NO_ZONE_LEFT], ids=[s[0] for s in NO_ZONE_LEFT])
+def test_a_map_that_leaves_no_zone_to_believe_in_is_heard_in_silence(site: SiteMap) -> None:
+    core = Core(site)
+    assert core.observe(standing("bread", 0, 30)) == core.advance(T0 + 100) == []
+    assert core.rejected == {}
+    core.replace_site(learned("milk", "eggs", "bread"))
+    assert [e.zone for e in core.observe(standing("bread", 101, 110))] == ["bread"]
+
+
 def between(start: float, end: float) -> list[Reading]:
     """Somewhat nearer to bread than to eggs, by eight decibels."""
     heard = {"pi-milk": -80.0, "pi-eggs": -72.5, "pi-bread": -64.5, "pi-wine": -79.0}

@@ -114,7 +114,7 @@ class Store:
 
     async def report(self) -> dict[str, Any]:
         asked = await asyncio.create_subprocess_exec(
-            *(sys.executable, CONSUMER, "test", "gw", "--store", self.path, "--report"),
+            *(sys.executable, str(CONSUMER), "test", "gw", "--store", str(self.path), "--report"),
             stdout=asyncio.subprocess.PIPE,
         )
         answer, _ = await asked.communicate()
@@ -126,8 +126,8 @@ class Store:
     async def consumer(self, *options: str) -> AsyncIterator[None]:
         """Runs until the end of the block, and is killed there."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, CONSUMER, "test", "gw", "--port", str(self._place.broker.port)),
-            *("--store", self.path, *options),
+            *(sys.executable, str(CONSUMER), "test", "gw", "--port", str(self._place.broker.port)),
+            *("--store", str(self.path), *options),
         )
         try:
             yield

@@ -207,6 +207,8 @@ def test_where_a_secret_lies() -> None:
         ("secrets", "brokers.store.password", "hunter2"),
         ("consent-http-user", "consent.feed.http.url", "hunter2"),
         ("consent-http-slow", "consent.feed.http.token", "c2VjcmV0"),
+        ("webhooks", "recipients.written-out.webhook.url", "hunter2"),
+        ("webhooks", "recipients.written-out.webhook.secret", "MfKQ9r8G"),
     ],
 )
 def test_an_inline_secret_is_not_shown_again(tmp_path: Path, case: str, key: str, secret: str) -> None:
@@ -247,7 +249,7 @@ def test_where_consents_come_from(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_no_addresses_of_a_feed(tmp_path: Path, url: str) -> None:
     with pytest.raises(
-        ConfigError, match=r"consent.feed.http.url: (expected an address|consents are personal)"
+        ConfigError, match=r"consent.feed.http.url: (expected an address|this is personal data)"
     ):
         feeds_of(tmp_path, f"{{feed: {{http: {{url: '{url}'}}}}}}")
 

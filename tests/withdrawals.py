@@ -155,6 +155,8 @@ async def stock(place: Place, subjects: Iterable[str], n: int, t_s: float) -> No
                 assert found, f"{name} permits nothing"
                 releases += found
             outbox.submit(Transaction(releases, [stay] if i == 0 else []))
+        while outbox.uncommitted:  # noqa: ASYNC110 - a slow disk may take longer than the exit waits
+            await asyncio.sleep(0.02)
 
 
 class Receiver(Platform):

@@ -73,7 +73,8 @@ def distance_m(place: Point, anchor: Anchor) -> float:
 def radio_map(site: SiteMap) -> RadioMap:
     """The calibration if there is one: zones that it does not know are then not believed, because a learned
     and a guessed model cannot be compared. Otherwise every zone that has a place, seen by every receiver and
-    beacon that has one. Parents are never believed."""
+    beacon that has one. Parents are never believed. Where that leaves no zone,
+    nothing is listened to."""
     known, gap_m = cells(site)
     learned = site.calibration
     if learned is not None and learned.spots:
@@ -84,6 +85,8 @@ def radio_map(site: SiteMap) -> RadioMap:
         anchors = [a for a in (*site.receivers, *site.beacons) if a.at is not None]
         spots = _from_map(site, known, gap_m, anchors)
         links, calibrated = tuple(a.id for a in anchors), False
+    if all(spot.zone == OUTSIDE for spot in spots):
+        return RadioMap((OUTSIDE,), (), (Spot(OUTSIDE, ()),), ((1.0,),), calibrated)
     spots.append(far_outside([spot.links for spot in spots if spot.zone != OUTSIDE]))
     zones = (*dict.fromkeys(spot.zone for spot in spots if spot.zone != OUTSIDE), OUTSIDE)
     places = {cell.zone: cell for cell in known}

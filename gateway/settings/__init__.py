@@ -21,18 +21,22 @@ from gateway.settings.site_checks import site_problems
 __all__ = ["GatewaySettings", "load", "load_settings", "load_site", "problems"]
 
 
-def load(directory: Path, *, profiles: Collection[str]) -> tuple[SiteMap, GatewaySettings]:
-    """Both files; `profiles`: the names that `subscribe` may use. ConfigError with every problem of both."""
-    site = _site(directory)
+def load(
+    directory: Path, *, profiles: Collection[str], walked: bool = True
+) -> tuple[SiteMap, GatewaySettings]:
+    """Both files; `profiles`: the names that `subscribe` may use; `walked`: see `load_site`. ConfigError with
+    every problem of both."""
+    site = _site(directory, walked=walked)
     own = _own(directory, site, profiles)
     if site.map is None or own.settings is None:
         raise ConfigError([*site.problems, *own.problems])
     return site.map, own.settings
 
 
-def load_site(directory: Path) -> SiteMap:
-    """The map alone (surveys, calibration, replay of presence). ConfigError with all its problems."""
-    site = _site(directory)
+def load_site(directory: Path, *, walked: bool = True) -> SiteMap:
+    """The map alone (surveys, calibration, replay of presence); not `walked`: without what calibration.yaml
+    says, as for a walk that replaces it. ConfigError with all its problems."""
+    site = _site(directory, walked=walked)
     if site.map is None:
         raise ConfigError(site.problems)
     return site.map
@@ -65,7 +69,7 @@ class _Own(NamedTuple):
     problems: list[Problem]
 
 
-def _site(directory: Path) -> _Site:
+def _site(directory: Path, *, walked: bool = True) -> _Site:
     try:
         rest = Remains(load_yaml(directory / "site.yaml"), SiteFile, {"site": {"id": SPARE_ID}})
     except ConfigError as e:
@@ -73,7 +77,7 @@ def _site(directory: Path) -> _Site:
     checked, shapes = site_problems(rest, directory)
     found = [*rest.problems, *checked]
     right = site_map(rest.model, shapes) if rest.model and not found else None
-    if right is not None:
+    if right is not None and walked:
         right, learned = calibrated(right, directory)
         found += learned
     return _Site(

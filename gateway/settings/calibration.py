@@ -93,6 +93,13 @@ def map_changed(site: SiteMap) -> bool:
     return site.calibration is not None and site.calibration.map_digest != map_digest(site)
 
 
+def walked_map(directory: Path) -> str | None:
+    """Digest of the map of the last walk, whatever has become of its zones and links; None: there was none.
+    ConfigError where the file cannot be read."""
+    path = directory / FILE
+    return validate(load(path), CalibrationFile).calibration.map if path.exists() else None
+
+
 def calibrated(site: SiteMap, directory: Path) -> tuple[SiteMap, list[Problem]]:
     """The map with what calibration.yaml beside it says; the map as it is where there is no such file.
 
@@ -113,14 +120,20 @@ def calibrated(site: SiteMap, directory: Path) -> tuple[SiteMap, list[Problem]]:
 
 def _unknown_links(document: Document, file: CalibrationFile, site: SiteMap) -> list[Problem]:
     known = [a.id for a in (*site.receivers, *site.beacons)]
-    again = "; calibrate again, or remove the file"
     return [
-        document.problem(
-            ("links", i), f"unknown receiver or beacon '{link}'{did_you_mean(link, known) or again}"
-        )
+        document.problem(("links", i), f"unknown receiver or beacon '{link}'{_instead(link, known)}")
         for i, link in enumerate(file.links)
         if link not in known
     ]
+
+
+def _instead(link: str, known: Sequence[str]) -> str:
+    near = did_you_mean(link, known)
+    return (
+        f"{near} If not, calibrate again or remove the file"
+        if near
+        else "; calibrate again or remove the file"
+    )
 
 
 def _model(file: CalibrationFile) -> Calibration:

@@ -67,7 +67,7 @@ def _https(url: str) -> str:
     if not is_address or not url.isascii() or not url.isprintable() or " " in url or parts.fragment:
         raise ValueError(wanted)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("consents are personal data: https, except from this machine itself")
+        raise ValueError("this is personal data: https, except on this machine itself")
     return url
 
 
@@ -187,12 +187,34 @@ class Purpose(Section):
     """What it leaves out is 0 (no rounding) for the recipient named platform, 1min for every other."""
 
 
+class Webhook(Section):
+    """Events are posted there as batches of CloudEvents, signed."""
+
+    url: Annotated[Words, AfterValidator(_https)]
+    secret: Secret
+    """File of what signs them: one `whsec_<base64>` a line, each of which gives a signature."""
+    tls: Tls | None = None
+    """None: the certificates of the system."""
+
+
 class Recipient(Section):
-    via: str
+    """Behind a broker (`via`) or a webhook."""
+
+    via: str | None = None
     """Name of a broker."""
+    webhook: Webhook | None = None
     ack: Literal["platform", "puback"] = "platform"
+    """With a webhook left out: its answer is the acknowledgement."""
     purposes: Annotated[dict[Annotated[str, AfterValidator(_term)], Purpose], AfterValidator(_a_purpose)]
     """In order: an event is released for the first purpose that permits it."""
+
+    @model_validator(mode="after")
+    def _one_way_there(self) -> Recipient:
+        if (self.via is None) == (self.webhook is None):
+            raise ValueError("expected `via` with the name of a broker, or `webhook`")
+        if self.webhook is not None and "ack" in self.model_fields_set:
+            raise ValueError("the answer of a webhook is the acknowledgement; leave ack out")
+        return self
 
 
 class HttpFeed(Section):

@@ -37,6 +37,7 @@ def gateway_problems(
     return [
         *_brokers(rest, settings, directory, profiles),
         *_recipients(rest, settings, zones),
+        *_webhooks(rest, settings, directory),
         *_radio(rest, settings, receivers),
         *_relay(rest, settings),
         *_consent(rest, settings, directory),
@@ -75,7 +76,7 @@ def _recipients(
 ) -> Iterator[Problem]:
     brokers = rest.names("brokers")
     for name, recipient in settings.recipients.items():
-        if recipient.via not in brokers:
+        if recipient.via is not None and recipient.via not in brokers:
             yield rest.problem(("recipients", name, "via"), _unknown("broker", recipient.via, brokers))
         for term, purpose in recipient.purposes.items():
             if zones is None or purpose.zones == "all":
@@ -84,6 +85,28 @@ def _recipients(
                 if zone not in zones:
                     path = ("recipients", name, "purposes", term, "zones", i)
                     yield rest.problem(path, _unknown("zone", zone, zones))
+
+
+def _webhooks(
+    rest: Remains[GatewaySettings], settings: GatewaySettings, directory: Path
+) -> Iterator[Problem]:
+    for name, recipient in settings.recipients.items():
+        if recipient.webhook is None:
+            continue
+        path = ("recipients", name, "webhook")
+        yield from _with_password(rest, recipient.webhook.url, (*path, "url"), "secret")
+        yield from _written_out(rest, recipient.webhook.secret, directory, (*path, "secret"))
+        if name == PLATFORM:
+            text = "the platform acknowledges by itself, over MQTT: give it `via`"
+            yield rest.problem(path, text, at_key=True)
+
+
+def _with_password(
+    rest: Remains[GatewaySettings], url: str, path: tuple[str, ...], instead: str
+) -> Iterator[Problem]:
+    if "@" in urlsplit(url).netloc:
+        problem = rest.problem(path, f"a user or password is never written here; use `{instead}`")
+        yield msgspec.structs.replace(problem, source="")
 
 
 def shared_zones(settings: GatewaySettings, site: SiteMap) -> dict[tuple[str, str], list[str]]:
@@ -143,11 +166,8 @@ def _consent(rest: Remains[GatewaySettings], settings: GatewaySettings, director
     if feed.http is not None and consent.max_age is not None and feed.http.interval >= consent.max_age:
         text = f"asking every {feed.http.interval:g} s cannot keep up with a max_age of {consent.max_age:g} s"
         yield rest.problem(("consent", "feed", "http"), text, at_key=True)
-    if feed.http is not None and "@" in urlsplit(feed.http.url).netloc:
-        text = "a user or password is never written here; use `token`"
-        problem = rest.problem(("consent", "feed", "http", "url"), text)
-        yield msgspec.structs.replace(problem, source="")
     if feed.http is not None:
+        yield from _with_password(rest, feed.http.url, ("consent", "feed", "http", "url"), "token")
         yield from _written_out(rest, feed.http.token, directory, ("consent", "feed", "http", "token"))
 
 

@@ -187,7 +187,7 @@ class Courier:
             return "failed"
         except RefusedError as error:
             self._counts.count("refused", self._recipient)
-            self.link.down(f"{error}; is this client allowed to publish there?")
+            self.link.down(str(error))
             return "failed"
         finally:
             self._under_way[row.subject_key] -= 1

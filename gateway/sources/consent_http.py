@@ -11,8 +11,6 @@ import logging
 import random
 import ssl
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -21,7 +19,7 @@ from gateway.consent.pages import MAX_PAGE_BYTES, PagedFeed, PageError
 from gateway.credentials import SecretUnusableError
 from gateway.errors import GatewayError
 from gateway.lanes import Lanes
-from gateway.links import Link, full_jitter
+from gateway.links import Link, full_jitter, retry_after_s
 from gateway.model import ConsentSignal, Signal
 from gateway.sources import Clock
 
@@ -33,7 +31,6 @@ SILENCE_S: Final = 30.0
 PAGE_S: Final = 180.0
 """For one page altogether: a server that drips is given up."""
 MAX_ETAG_CHARS: Final = 256
-MAX_RETRY_AFTER_S: Final = 3600.0
 AHEAD: Final = 1_000
 """Signals in the control lane above which a page waits."""
 BREATH_S: Final = 0.02
@@ -160,7 +157,7 @@ class ConsentHttp:
             return RefusedPageError(f"HTTP {status}: redirects are not followed; give the address itself")
         if status in (401, 403):
             return RefusedPageError(f"HTTP {status}: token or client certificate refused")
-        return RefusedPageError(f"HTTP {status}", _retry_after_s(response.headers.get("retry-after")))
+        return RefusedPageError(f"HTTP {status}", retry_after_s(response.headers.get("retry-after")))
 
     def _tell(self, signals: Iterable[Signal]) -> None:
         for signal in signals:
@@ -180,22 +177,6 @@ async def _bounded(response: httpx.Response) -> bytes:
             raise too_big
         body += chunk
     return bytes(body)
-
-
-def _retry_after_s(text: str | None) -> float:
-    """Seconds, or a date (RFC 9110 §10.2.3); 0 for anything else, never more than an hour."""
-    if text is None:
-        return 0.0
-    try:
-        wait_s = float(text) if text.isascii() and text.isdigit() else _until_s(text)
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
-
-
-def _until_s(date: str) -> float:
-    moment = parsedate_to_datetime(date)
-    return (moment - datetime.now(UTC if moment.tzinfo else None)).total_seconds()
 
 
 def _words(error: BaseException) -> str:

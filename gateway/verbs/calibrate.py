@@ -21,7 +21,7 @@ from gateway.errors import GatewayError, RecordingError
 from gateway.identity import EveryDevice, Identification
 from gateway.model import Label, Message, Reading, Sighting, SiteMap
 from gateway.settings import load_site
-from gateway.settings.calibration import FILE, map_changed, map_digest, text
+from gateway.settings.calibration import FILE, map_digest, text, walked_map
 from gateway.verbs import guide
 
 Say = Callable[[str], None]
@@ -39,7 +39,7 @@ class Wanted(Struct, frozen=True):
 
 def from_recording(path: Path, wanted: Wanted, say: Say) -> None:
     """ConfigError or RecordingError where the files cannot serve."""
-    site = load_site(wanted.directory)
+    site = load_site(wanted.directory, walked=False)
     heard = _Heard(path, wanted.directory, site)
     walk = samples(heard, _links(site))
     try:
@@ -50,7 +50,7 @@ def from_recording(path: Path, wanted: Wanted, say: Say) -> None:
 
 def guided(wanted: Wanted, wishes: guide.Wishes, say: Say) -> None:
     """GatewayError where nothing is heard; ConfigError where the files cannot serve."""
-    site = load_site(wanted.directory)
+    site = load_site(wanted.directory, walked=False)
     terminal = sys.stderr.isatty()
 
     def shown(line: str) -> None:
@@ -84,7 +84,7 @@ def _links(site: SiteMap) -> tuple[str, ...]:
 
 
 def _learn(walk: list[Sample], last_s: float, site: SiteMap, wanted: Wanted, say: Say) -> None:
-    if map_changed(site):
+    if walked_map(wanted.directory) not in (None, map_digest(site)):
         say(f"the map has changed since {FILE} was walked; this walk replaces it")
     device_class = wanted.device_class or site.device_class
     fitted = fit(_of_class(walk, device_class), site, _links(site))

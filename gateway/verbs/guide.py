@@ -95,7 +95,7 @@ async def walk(directory: Path, wishes: Wishes, terminal: Terminal) -> Walk:
     """GatewayError where nothing is heard at all."""
     lanes, counts = Lanes(Counts()), Counts()
     if wishes.follow is None:
-        configuration = assembly.read_configuration(directory)
+        configuration = assembly.read_configuration(directory, walked=False)
         # Nothing is released here, so no key is needed.
         assembled = assembly.assemble(configuration, Keys(bytes(KEY_BYTES)))
         site, profiles, keys = assembled.site, assembled.profiles, assembled.identity_keys
@@ -103,7 +103,7 @@ async def walk(directory: Path, wishes: Wishes, terminal: Terminal) -> Walk:
             s.run() for s in sources_of(assembled, lanes, PipelineClock(), role="calibrate", persistent=False)
         ]
     else:
-        site = load_site(directory)
+        site = load_site(directory, walked=False)
         profiles, keys = assembly.for_surveys(directory, site, terminal.say)
         running = [_follow(wishes.follow, lanes)]
     ears = Ears(Identification(site, profiles, EveryDevice(), counts, keys), lanes)
