@@ -57,7 +57,7 @@ class PartnerServer:
                 lines = [f"HTTP/1.1 {status} Answer", *(f"{k}: {v}" for k, v in told.items()), "", ""]
                 writer.write("\r\n".join(lines).encode() + answer)
                 await writer.drain()
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             self.resets += 1
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
