@@ -93,8 +93,8 @@ def check(directory: Path) -> None:
     Example: gateway check config/store
     """
     from gateway import assembly
+    from gateway.calibration.remarks import remarks
     from gateway.credentials import CREDENTIAL
-    from gateway.settings.calibration import map_changed
     from gateway.settings.gateway_checks import shared_zones
 
     found = assembly.read_configuration(directory)
@@ -106,10 +106,8 @@ def check(directory: Path) -> None:
         click.echo(
             f"{directory}: {missing} irk: or eid: identities have no key and identify nobody", err=True
         )
-    if map_changed(site):
-        click.echo(
-            f"{directory}: the map has changed since calibration.yaml was walked; walk again", err=True
-        )
+    for remark in remarks(site):
+        click.echo(f"{directory}: {remark}", err=True)
     for (one, other), shared in shared_zones(found.settings, site).items():
         click.echo(
             f"{directory}: {one} and {other} may both hear of {_named(shared)}; by zone and time alone they "

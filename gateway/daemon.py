@@ -19,6 +19,7 @@ import msgspec
 
 from gateway import __version__
 from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of, partner_of
+from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
 from gateway.control import ControlServer, Request
@@ -54,6 +55,8 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
     """Run until SIGTERM or SIGINT. StoreError or KeyUnusableError when the state directory cannot serve."""
     settings = assembly.settings
     _refuse_scaled_clock(settings, clock)
+    for remark in remarks(configuration.site):
+        _log.warning("%s", remark)
     stop, hang_up, notifier = asyncio.Event(), asyncio.Event(), Notifier()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

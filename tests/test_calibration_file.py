@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.calibration.remarks import remarks
 from gateway.cli import main
 from gateway.errors import ConfigError
 from gateway.settings import load_site
@@ -91,6 +92,51 @@ def test_a_map_that_changed_since_is_told(shop: Path) -> None:
     (shop / "site.yaml").write_text(SITE.replace("at: [16, 0]}\n      ", "").replace("wine, kind: shelf, at: [16, 0]", "wine, kind: shelf, at: [20, 0]"))  # fmt: skip
     assert map_changed(load_site(shop))
     assert "the map has changed since calibration.yaml was walked" in calibrate(shop).stdout
+
+
+REMARKS = [
+    # what was written after the walk of milk, eggs and wine, and what is said of it
+    ("site.yaml", "  - {id: pi-wine", "  - {id: pi-oil, floor: ground}\n  - {id: pi-wine", [
+        "the map has changed since calibration.yaml was walked; walk again",
+        "not in calibration.yaml and therefore not listened to for zones: pi-oil",
+    ]),
+    ("site.yaml", "      - {id: wine", "      - {id: oil, kind: shelf}\n      - {id: wine", [
+        "the map has changed since calibration.yaml was walked; walk again",
+        "not in calibration.yaml and therefore not reported, somebody there is outside: oil",
+    ]),
+    ("calibration.yaml", "outside_evidence: 0.0", "outside_evidence: 0.8", [
+        "calibration.yaml is of an older form: its outside_evidence favours places under `predicted`, and there "
+        "are none; walk again, or move the spots of `outside` where nobody stood to `predicted`",
+    ]),
+    ("site.yaml", "site: {id: shop}", "site: {id: shop}", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "old", "new", "expected"), REMARKS)
+def test_what_is_said_of_a_calibration_that_does_not_fit(
+    shop: Path, file: str, old: str, new: str, expected: list[str]
+) -> None:
+    lines = walk_lines(("milk", "eggs", "wine", "wine"))
+    stood = len(lines) * 3 // 4
+    outside = [line.replace('"zone": "wine"', '"zone": null') for line in lines[stood:]]
+    (shop / "walk.jsonl").write_text("".join(lines[:stood] + outside))
+    calibrate(shop, "--write")
+    path = shop / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    assert list(remarks(load_site(shop))) == expected
+
+
+def test_zones_without_a_place_wait_for_a_walk(shop: Path) -> None:
+    (shop / "site.yaml").write_text(SITE.replace(", at: [0, 0]}\n      -", "}\n      -"))
+    said = ["not reported before a walk, as they have no place: milk"]
+    assert list(remarks(load_site(shop))) == said
+    replay = ["replay", str(shop / "walk.jsonl"), "--all-devices", "--config", str(shop)]
+    result = CliRunner().invoke(main, replay)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines()[0] == said[0]
+    assert '"zone":"eggs"' in result.stdout
+    assert '"zone":"milk"' not in result.stdout
 
 
 def test_a_receiver_that_left_the_map_stops_the_gateway_and_not_a_new_walk(shop: Path) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway import assembly, recording
 from gateway import replay as stages
+from gateway.calibration.remarks import remarks
 from gateway.consent import Keys
 from gateway.consent.keys import KEY_BYTES, KeyUnusableError
 from gateway.counts import Counts
@@ -76,6 +77,8 @@ def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: st
     site = load_site(directory)
     if wanted.device_class is not None:
         site = msgspec.structs.replace(site, device_class=wanted.device_class)
+    for remark in remarks(site):
+        print(remark, file=sys.stderr)
     profiles, keys = assembly.for_surveys(directory, site, lambda text: print(text, file=sys.stderr))
     tracker = assembly.tracker(site, profiles, EveryDevice(), counts, keys, hold=wanted.reorder == "hold")
     stages.survey(signals, tracker, tail_s=wanted.tail_s, emit=emit)
