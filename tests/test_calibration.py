@@ -12,8 +12,9 @@ from gateway.calibration import Sample, fit, samples, separations
 from gateway.calibration.clusters import partition
 from gateway.calibration.loudness import offsets_db
 from gateway.calibration.path import Cluster, cluster, fit_path
+from gateway.calibration.separation import CONFUSED
 from gateway.core.propagation import OUTSIDE
-from gateway.model import Label, Reading
+from gateway.model import Calibration, Label, LinkModel, Reading, Spot
 
 LINKS = ("pi-milk", "pi-eggs", "pi-bread", "pi-wine")
 SHELVES = ("milk", "eggs", "bread", "wine")
@@ -166,6 +167,19 @@ def test_partition(values: list[float], parts: int, expected: list[int]) -> None
     found = partition([(float(v),) for v in values], parts)
     names = {k: i for i, k in enumerate(dict.fromkeys(found))}
     assert [names[k] for k in found] == expected
+
+
+def test_receivers_that_hear_one_zone_only_tell_it_apart() -> None:
+    """Equally loud where both are heard; each zone has two receivers that do not hear the other."""
+
+    def told(share: float) -> float:
+        heard, missed = LinkModel(-70.0, 4.0, share), LinkModel(-70.0, 4.0, 1 - share)
+        spots = (Spot("milk", (heard,) * 2 + (missed,) * 2), Spot("wine", (missed,) * 2 + (heard,) * 2))
+        return separations(Calibration(LINKS, spots))[0].accuracy
+
+    assert told(0.5) == 0.5
+    assert 0.5 < told(0.7) < told(0.9) < told(0.98) < 1.0
+    assert told(0.98) > CONFUSED
 
 
 def test_zones_that_sound_alike_cannot_be_told_apart() -> None:

@@ -10,7 +10,6 @@ import bisect
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -233,8 +232,8 @@ def confusion(seconds: Sequence[Second]) -> Counter[tuple[str, str]]:
     return Counter((s.truth, s.said or OUTSIDE) for s in seconds if s.truth)
 
 
-def measure(name: str, *, times: int = 1) -> dict[str, Any]:
-    """Figures of one case; `times` more minutes, with another seed."""
+def played(name: str, *, times: int = 1) -> Played:
+    """One case; `times` more minutes, with another seed."""
     case = CASES[name]
     seed = case.seed if times == 1 else case.seed + 100
-    return score(play(msgspec.structs.replace(case, seed=seed), minutes=7.0 * times))
+    return play(msgspec.structs.replace(case, seed=seed), minutes=7.0 * times)

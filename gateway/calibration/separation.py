@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from msgspec import Struct
 
-from gateway.core.belief import LAMBDA
+from gateway.core.belief import LAMBDA, LAMBDA_MISS
 from gateway.core.propagation import OUTSIDE
 from gateway.model import Calibration, LinkModel, Spot
 
@@ -49,10 +49,19 @@ def _accuracy(mine: Sequence[Spot], other: Sequence[Spot]) -> float:
 
 
 def _apart(a: Spot, b: Spot) -> float:
-    square = LAMBDA * sum(map(_square, a.links, b.links))
+    square = LAMBDA * sum(map(_square, a.links, b.links)) + LAMBDA_MISS * sum(map(_heard, a.links, b.links))
     return NormalDist().cdf(math.sqrt(square) / 2)
 
 
 def _square(a: LinkModel, b: LinkModel) -> float:
     """Only as far as the link is heard at all."""
     return a.p_hear * b.p_hear * (a.mu_dbm - b.mu_dbm) ** 2 / ((a.sd_db**2 + b.sd_db**2) / 2)
+
+
+def _heard(a: LinkModel, b: LinkModel) -> float:
+    """What being heard or not tells: Jeffreys' divergence, which for normal classes of equal spread is d²."""
+    return (a.p_hear - b.p_hear) * (_odds(a.p_hear) - _odds(b.p_hear))
+
+
+def _odds(p: float) -> float:
+    return math.log(p / (1.0 - p))
