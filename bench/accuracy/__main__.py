@@ -1,6 +1,6 @@
 """Figures of arrivals and of radio zones against the stored baselines.
 
-python -m bench.accuracy                figures of every case beside the baseline, and how honest confidence is;
+python -m bench.accuracy                figures of every case beside the baseline, and a reliability table;
                                         exit code 1 on a regression
 python -m bench.accuracy --store        make today's figures the baseline
 python -m bench.accuracy --full         ten times the drives, three times the hours, other seeds; prints only
