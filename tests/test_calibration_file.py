@@ -196,3 +196,51 @@ def test_a_broken_file_is_named(shop: Path, right: str, wrong: str, message: str
     with pytest.raises(ConfigError) as caught:
         load_site(shop)
     assert any(message in str(problem) for problem in caught.value.problems), caught.value.problems
+
+
+BEACON_UUID = "e2c56db5-dffb-48d2-b060-d0f5a71096e0"
+PHONE = "tag:app:7f3a"
+SHELVES = ("milk", "eggs", "wine")
+
+
+def phone_lines(zones: tuple[str, ...], *, labels: bool, seconds: int = 40) -> str:
+    """The other direction: a phone reports over MQTT how strongly it hears the beacons on the shelves."""
+    lines: list[dict[str, object]] = []
+    for i, zone in enumerate(zones):
+        began = T0 + i * seconds
+        if labels:
+            lines.append({"t": began, "label": {"device": PHONE, "zone": zone}})
+        for s in range(seconds):
+            heard = [
+                {"uuid": BEACON_UUID, "major": 1, "minor": j, "rssi": -60 - 10 * abs(SHELVES.index(zone) - j)}
+                for j in range(3)
+            ]
+            mqtt = {"topic": f"phones/v1/shop/{PHONE}", "payload": json.dumps(heard)}
+            lines.append({"t": began + s + 0.3, "mqtt": mqtt})
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def test_a_phone_that_hears_beacons_is_calibrated_and_found_like_a_tag(tmp_path: Path) -> None:
+    floors, _, _ = SITE.partition("receivers:")
+    beacons = "".join(
+        f'  - {{id: b-{shelf}, identity: "ibeacon:{BEACON_UUID}:1:{j}", floor: ground, at: [{8 * j}, 0]}}\n'
+        for j, shelf in enumerate(SHELVES)
+    )
+    (tmp_path / "site.yaml").write_text(f"{floors}beacons:\n{beacons}")
+    (tmp_path / "walk.jsonl").write_text(phone_lines(SHELVES, labels=True))
+    walked = calibrate(tmp_path, "--write")
+    assert walked.exit_code == 0, walked.output
+    text = (tmp_path / "calibration.yaml").read_text()
+    assert PHONE in text
+    assert "links: [b-milk, b-eggs, b-wine]" in text
+    (tmp_path / "monday.jsonl").write_text(phone_lines(("wine", "eggs"), labels=False))
+    replay = ["replay", str(tmp_path / "monday.jsonl"), "--all-devices", "--config", str(tmp_path)]
+    result = CliRunner().invoke(main, replay)
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(e["subject"], e["zone"], e["change"]) for e in events if e["change"] != "dwelled"] == [
+        (PHONE, "wine", "entered"),
+        (PHONE, "wine", "left"),
+        (PHONE, "eggs", "entered"),
+        (PHONE, "eggs", "left"),
+    ]
+    assert events[0]["evidence"]["receiver"] == "b-wine"
