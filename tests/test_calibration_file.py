@@ -244,3 +244,28 @@ def test_a_phone_that_hears_beacons_is_calibrated_and_found_like_a_tag(tmp_path:
         (PHONE, "eggs", "left"),
     ]
     assert events[0]["evidence"]["receiver"] == "b-wine"
+
+
+def test_a_receiver_whose_clock_is_wrong_changes_nothing(shop: Path) -> None:
+    """Whatever a receiver writes beside what it heard: what counts is when it was received here."""
+
+    def events(late_s: int) -> str:
+        lines = []
+        for s in range(40):
+            for j, name in enumerate(SHELVES):
+                stamp = T0 + s - (late_s if name == "eggs" else 0)
+                item = {
+                    "address": "c2:00:00:00:00:01",
+                    "rssi": -60 - 10 * j,
+                    "adv": ADV,
+                    "time": stamp,
+                    "timestamp": stamp,
+                }
+                mqtt = {"topic": f"receivers/v1/shop/pi-{name}", "payload": json.dumps([item])}
+                lines.append(json.dumps({"t": T0 + s + 0.3, "mqtt": mqtt}) + "\n")
+        (shop / "monday.jsonl").write_text("".join(lines))
+        replay = ["replay", str(shop / "monday.jsonl"), "--all-devices", "--config", str(shop)]
+        return CliRunner().invoke(main, replay).stdout
+
+    assert '"zone":"milk","change":"entered"' in events(0)
+    assert events(0) == events(7) == events(-7)
