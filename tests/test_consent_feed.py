@@ -357,10 +357,11 @@ def test_a_thousand_permutations_of_a_feed_end_in_one_state() -> None:
 # --- speed and memory ---
 
 
-def test_a_hundred_thousand_records_take_seconds() -> None:
+@pytest.mark.parametrize("records", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_a_hundred_thousand_records_take_seconds(records: int) -> None:
     """Decoded and compared with the manifest; what remains of 30 s is the register's."""
     form = payload("card-000000")
-    retained = {f"{n * 2654435761 % 2**32:08x}": form.replace(b"000000", b"%06d" % n) for n in range(100_000)}
+    retained = {f"{n * 2654435761 % 2**32:08x}": form.replace(b"000000", b"%06d" % n) for n in range(records)}
     changed = {**retained, "00000000": payload("card-000000", version=2)}
     manifests = manifest(retained), manifest(changed, NOON_S + 1)
     feed = Ear().feed
@@ -376,7 +377,7 @@ def test_a_hundred_thousand_records_take_seconds() -> None:
     feed.take("_manifest", manifests[1], NOON_S + 1)
     assert short(feed.check(NOON_S + 1)) == ["confirmed 1"]
     changed_s = _spent_s() - began_s
-    assert loaded_s < 15, f"{loaded_s:.1f} s"
+    assert loaded_s < 15 * records / 100_000, f"{loaded_s:.1f} s"
     assert changed_s < loaded_s / 10, f"a change took {changed_s:.2f} s of {loaded_s:.1f} s"
 
 

@@ -164,15 +164,14 @@ async def test_who_does_not_get_in(
     other = Authority(tmp_path / "other")
     stranger = other.context("pi-01")
     stranger.load_verify_locations(authority.ca)
-    for broker in (store, central):
-        for tls in (authority.context(None), stranger):
-            with pytest.raises(TimeoutError):
-                async with connected(broker, tls):
-                    pass
-    for password in (None, "guessed"):
+
+    async def is_refused(broker: Documented, tls: ssl.SSLContext | None, password: str | None = None) -> None:
         with pytest.raises(TimeoutError):
-            async with connected(store, None, password=password):
+            async with connected(broker, tls, password=password):
                 pass
+
+    attempts = [is_refused(b, tls) for b in (store, central) for tls in (authority.context(None), stranger)]
+    await asyncio.gather(*attempts, is_refused(store, None), is_refused(store, None, "guessed"))
     async with connected(store, None, password=PASSWORD), connected(store, authority.context("pi-01")):
         pass
 
