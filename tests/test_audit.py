@@ -320,6 +320,14 @@ def test_a_first_start_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
     assert kinds(directory) == ["purged", "purged"]
 
 
+def test_a_start_that_was_cut_off_before_its_first_line_is_no_damage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(tmp_path / "audit")  # the head is there, and vouches for nothing yet
+    log = written(tmp_path / "audit", entries(1))
+    assert (kinds(log), problems(log), caplog.text) == (["purged"], [], "")
+
+
 def test_what_somebody_does_to_the_open_file_is_told(log: Path) -> None:
     with AuditLog(log, MAC, clock=lambda: T) as running:
         running.append(entries(1, T + 50))

@@ -43,6 +43,8 @@ def left_behind(directory: Path, mac: Mac, now_s: float) -> LeftBehind:
     head = unsealed_head(raw_head, mac) if raw_head is not None else None
     if not paths and raw_head is None:
         return LeftBehind(Link(0, BEGINNING), is_new=True)
+    if not paths and head is not None and not head.n:
+        return LeftBehind(head)  # cut off before the first line
     tail = _tail(paths[-1], mac, head) if paths else None
     if head is not None and tail is not None and tail.last.n >= head.n:
         torn = paths[-1].stat().st_size - tail.good_bytes
