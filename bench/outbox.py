@@ -53,7 +53,7 @@ async def run(directory: Path, rate: float, commit_s: float, events: int) -> flo
                 if rows:
                     handed = rows[-1].sequence
                     await asyncio.sleep(0.02)  # to the platform and back
-                    outbox.acknowledge_later("platform", outbox.generation, [(1, handed)])
+                    outbox.acknowledge("platform", outbox.generation, [(1, handed)])
 
         delivering = asyncio.create_task(deliver())
         began_s, before = time.monotonic(), written_bytes()

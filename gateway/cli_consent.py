@@ -152,8 +152,10 @@ def audit(directory: Path, verify: bool, witness: str | None, subject: str | Non
 
 
 def _readable(subject: str) -> str:
-    if not subject.isprintable() or not 1 <= len(subject) <= 128:
-        raise click.BadParameter("a reference has 1 to 128 printable characters")
+    from gateway.consent.records import MAX_REFERENCE, is_reference
+
+    if not subject.isprintable() or not is_reference(subject):
+        raise click.BadParameter(f"a reference has 1 to {MAX_REFERENCE} printable characters")
     return subject
 
 

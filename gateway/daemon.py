@@ -9,10 +9,10 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,12 +25,11 @@ from gateway.consent import load_consent_file, load_deny_list
 from gateway.control import ControlServer, Request
 from gateway.custody import Custody
 from gateway.desk import Desk
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ConfigError, GatewayError, NotConnectedError, RefusedError
 from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
 from gateway.links import LOOPBACK, words_of
 from gateway.model import PLATFORM, ConsentSignal
-from gateway.mqtt import NotConnectedError, RefusedError
 from gateway.notify import Notifier
 from gateway.outbox import Outbox
 from gateway.pump import Pump
@@ -49,6 +48,8 @@ FAREWELL_S = 1.5
 CLOCK_LOOK_S = 1.0
 
 _log = logging.getLogger("gateway.daemon")
+_P = TypeVar("_P")
+_T = TypeVar("_T")
 
 
 async def run(assembly: Assembly, configuration: Configuration, clock: PipelineClock) -> None:
@@ -193,51 +194,24 @@ class _Running:
         self._notifier.ready()
 
     async def _reread(self) -> None:
-        """SIGHUP: consent file, deny-list and identity keys again, each as a whole."""
-        await self._reread_keys()  # first: who is enrolled now may need one
-        await self._reread_denied()
-        await self._reread_consent()
-
-    async def _reread_keys(self) -> None:
-        """A broken file changes nothing and says why, without a word of what stands there."""
-        settings = self._assembly.settings
-        if settings.identity_keys is None:
-            return
-        try:
-            keys = await asyncio.to_thread(identity_keys_of, settings)
-        except ConfigError as error:
-            _log.error("the identity keys cannot be used and those from before hold on:\n%s", error)
-            return
-        _log.info("identity keys taken over: %d irk, %d eid, %d bind", *keys.numbers)
-        self._assembly.identity_keys = keys
-        self._assembly.pipeline.rekey(keys)
-
-    async def _reread_denied(self) -> None:
-        """A broken file changes nothing and says why."""
-        consent = self._assembly.settings.consent
-        if consent is None or consent.deny is None:
-            return
-        try:
-            denied = await asyncio.to_thread(load_deny_list, consent.deny)
-        except ConfigError as error:
-            _log.error("%s is broken and was not taken over:\n%s", consent.deny.name, error)
-            return
-        _log.info("%s taken over: %d entries", consent.deny.name, len(denied))
-        await self._pump.store(self._assembly.pipeline.deny(denied, self._clock()))
-
-    async def _reread_consent(self) -> None:
-        """A broken file changes nothing and says why."""
-        consent = self._assembly.settings.consent
-        if consent is None or consent.feed.file is None:
-            return
-        path = consent.feed.file
-        try:
-            records = await asyncio.to_thread(load_consent_file, path)
-        except ConfigError as error:
-            _log.error("%s is broken and was not taken over:\n%s", path.name, error)
-            return
-        _log.info("%s taken over: %d records", path.name, len(records))
-        self._lanes.control(ConsentSignal(self._clock(), tuple(records), complete=True))
+        """SIGHUP: identity keys, deny-list and consent file again, each as a whole."""
+        settings, pipeline = self._assembly.settings, self._assembly.pipeline
+        if settings.identity_keys is not None:  # first: who is enrolled now may need one
+            keys = await _read_again("the identity keys", identity_keys_of, settings)
+            if keys is not None:
+                _log.info("identity keys taken over: %d irk, %d eid, %d bind", *keys.numbers)
+                self._assembly.identity_keys = keys
+                pipeline.rekey(keys)
+        listed = settings.consent.deny if settings.consent else None
+        denied = await _read_again(listed.name, load_deny_list, listed) if listed else None
+        if listed and denied is not None:
+            _log.info("%s taken over: %d entries", listed.name, len(denied))
+            await self._pump.store(pipeline.deny(denied, self._clock()))
+        file = settings.consent.feed.file if settings.consent else None
+        records = await _read_again(file.name, load_consent_file, file) if file else None
+        if file and records is not None:
+            _log.info("%s taken over: %d records", file.name, len(records))
+            self._lanes.control(ConsentSignal(self._clock(), tuple(records), complete=True))
 
     def _make_uplinks(self) -> Iterator[Uplink]:
         settings, site = self._assembly.settings, self._assembly.site
@@ -280,6 +254,15 @@ class _Running:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
         facts = {"version": __version__, "generation": self._outbox.generation, "clock": clock}
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
+
+
+async def _read_again(what: str, read: Callable[[_P], _T], place: _P) -> _T | None:
+    """None for a broken file, which changes nothing and says why."""
+    try:
+        return await asyncio.to_thread(read, place)
+    except ConfigError as error:
+        _log.error("%s cannot be used, and what was read before holds on:\n%s", what, error)
+        return None
 
 
 async def _only_relay(

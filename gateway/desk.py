@@ -26,7 +26,7 @@ from gateway.errors import GatewayError
 from gateway.identity import Identification
 from gateway.model import ObjectionSignal
 from gateway.outbox import Outbox
-from gateway.recorder import StillAdmitted, names
+from gateway.recorder import StillAdmitted, concerns
 
 WITHIN_S = 60.0
 """In which a withdrawal is gone from the disk."""
@@ -75,20 +75,19 @@ class Desk:
         self._say = say
 
     async def show(self, subject: str) -> Holdings:
-        held = await self._held(subject)
+        held, _ = await self._held(subject)
         self._tell("shown", subject)
         return held
 
     async def export(self, subject: str) -> dict[str, Any]:
         """As `show`, with the queued events and the lines of recordings themselves."""
-        held = await self._held(subject)
+        held, lines = await self._held(subject)
         key = self._assembly.screen.subject_key(subject)
         rows = await self._outbox.queued_of(key)
         events = [
             {"recipient": row.recipient, "sequence": row.sequence, "event": msgspec.Raw(row.body)}
             for row in rows
         ]
-        lines = await asyncio.to_thread(self._lines, subject, _identities(held))
         self._tell("exported", subject)
         return msgspec.structs.asdict(held) | {"queued_events": events, "recorded": lines}
 
@@ -97,7 +96,7 @@ class Desk:
 
         GatewayError when that is not so within a minute; it goes on being tried.
         """
-        before = await self._held(subject)
+        before, _ = await self._held(subject)
         try:
             async with asyncio.timeout(WITHIN_S):
                 await self._say(ObjectionSignal(self._clock(), subject, erase))
@@ -108,11 +107,16 @@ class Desk:
                 f"nothing of it is sent any more, but it is not yet gone from the disk after {WITHIN_S:g} s; "
                 "the log says why, and it goes on being tried"
             ) from None
-        left = (await self._held(subject, _identities(before))).sizes()
+        after, _ = await self._held(subject, _identities(before))
+        left = after.sizes()
         return {"removed": {k: n - left[k] for k, n in before.sizes().items()}, "left": left}
 
-    async def _held(self, subject: str, identities: Collection[str] = ()) -> Holdings:
-        """`identities`: of before, where the record may be gone."""
+    async def _held(
+        self, subject: str, identities: Collection[str] = ()
+    ) -> tuple[Holdings, dict[str, list[msgspec.Raw]]]:
+        """What is held, and the lines of recordings themselves. `identities`: of before, where the record may
+        be gone.
+        """
         assembly, now_s = self._assembly, self._clock()
         key = assembly.screen.subject_key(subject)
         record = assembly.register.record_of(subject)
@@ -133,7 +137,7 @@ class Desk:
         found = await asyncio.to_thread(self._lines, subject, identities or _identities(held))
         held.recordings = {path: len(lines) for path, lines in found.items()}
         held.audit = list(audit.about(assembly.settings.gateway.state_dir / "audit", key))
-        return held
+        return held, found
 
     def _decisions(self, subject: str, now_s: float) -> list[dict[str, Any]]:
         """Where each recipient may know of the subject now, or why it may not."""
@@ -155,16 +159,16 @@ class Desk:
                 )
         return found
 
-    def _lines(self, subject: str, identities: Collection[str]) -> dict[str, list[Any]]:
+    def _lines(self, subject: str, identities: Collection[str]) -> dict[str, list[msgspec.Raw]]:
         """By recording, the lines that concern the subject."""
         assembly = self._assembly
         enrolment = StillAdmitted(dict.fromkeys(identities, subject))
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[msgspec.Raw]] = {}
         for path in recordings.enlisted(assembly.settings.gateway.state_dir):
             identification = Identification(
                 assembly.site, assembly.profiles, enrolment, Counts(), assembly.identity_keys
             )
-            lines = [ln for ln in recordings.lines(path) if names(identification, enrolment, ln)]
+            lines = [ln for ln in recordings.lines(path) if concerns(identification, enrolment, ln)]
             if lines:
                 found[str(path)] = [msgspec.Raw(line.strip()) for line in lines]
         return found

@@ -4,6 +4,7 @@ GatewayError
 ├── ConfigError      a configuration or profile file has problems, all of them listed
 ├── RecordingError   a line of a recording cannot be read
 ├── StoreError       the outbox on disk cannot be opened or written
+├── NotConnectedError, RefusedError   what a broker or a partner was sent did not get there
 └── SealError        code outside the consent room tried to make a Release
 """
 
@@ -60,6 +61,14 @@ class RecordingError(GatewayError):
 
 class StoreError(GatewayError):
     """The outbox on disk cannot be opened, read or written."""
+
+
+class NotConnectedError(GatewayError):
+    """There is no connection, or it broke while this was being sent."""
+
+
+class RefusedError(GatewayError):
+    """There was an answer, and it was no (of a broker a reason code of 0x80 or above, MQTT 5.0 §3.4.2.1)."""
 
 
 class SealError(GatewayError):

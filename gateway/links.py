@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
+import socket
+import struct
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
 """Hosts that are this machine: a scaled clock does no harm there, and nobody listens on the way."""
@@ -15,6 +18,12 @@ LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
 MAX_RETRY_AFTER_S: Final = 3600.0
 
 _log = logging.getLogger("gateway.links")
+
+
+def discard_unsent(connected: Any) -> None:
+    """When this socket is closed, the kernel throws away what it has not sent yet (socket(7), SO_LINGER)."""
+    with contextlib.suppress(OSError):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Link:

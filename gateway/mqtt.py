@@ -9,9 +9,7 @@ acknowledged to the broker when its consequences are committed, not when it arri
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
@@ -26,8 +24,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.errors import GatewayError
-from gateway.links import Link, full_jitter
+from gateway.errors import NotConnectedError, RefusedError
+from gateway.links import Link, discard_unsent, full_jitter
 from gateway.mqtt_packets import PacketStream, Publish
 
 CONNECT_TIMEOUT_S = 3.0
@@ -41,14 +39,6 @@ MAXIMUM_PACKET_BYTES = 1 << 20
 OUTGOING_INFLIGHT = 100
 READ_BYTES = 1 << 16
 CONFIRM_TIMEOUT_S = 10.0
-
-
-class NotConnectedError(GatewayError):
-    """There is no connection, or it broke while this was being sent."""
-
-
-class RefusedError(GatewayError):
-    """There was an answer, and it was no (of a broker a reason code of 0x80 or above, MQTT 5.0 §3.4.2.1)."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -190,8 +180,7 @@ class Connection:
         client = self._client
         if client is None or (sock := client._client._sock) is None:
             return
-        plain: Any = sock  # paho's type also stands for a WebSocket, which is not used
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        discard_unsent(sock)
         if not client._disconnected.done():
             client._disconnected.set_exception(aiomqtt.MqttError("broken on purpose, for a withdrawal"))
         client._client._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)  # closes the socket

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from gateway import recordings
 from gateway.errors import RecordingError
@@ -66,20 +66,30 @@ def enrolled_part(identification: Identification, signal: Signal) -> list[Signal
 
 def enrolled_line(identification: Identification, enrolment: Enrolment, line: bytes) -> list[bytes]:
     """The same of a line of a recording; a line that cannot be read goes."""
-    try:
-        entry = parse_labelled(line)
-    except ValueError:
-        return []
-    if isinstance(entry, Label):
-        return [line] if enrolment.subject_of(entry.device, entry.t_s) is not None else []
-    kept = enrolled_part(identification, entry)
+    entry = _entry(line)
+    kept = _kept(identification, enrolment, entry)
     return [line] if kept == [entry] else [format_line(signal) for signal in kept]
 
 
-def names(identification: Identification, enrolment: Enrolment, line: bytes) -> bool:
-    """Whether a line of a recording concerns anybody who is enrolled here."""
-    kept = enrolled_line(identification, enrolment, line)
-    return bool(kept) and not isinstance(parse_labelled(line), ReceiverState)
+def concerns(identification: Identification, enrolment: Enrolment, line: bytes) -> bool:
+    """Whether a line of a recording is about anybody who is enrolled here."""
+    entry = _entry(line)
+    return not isinstance(entry, ReceiverState) and bool(_kept(identification, enrolment, entry))
+
+
+def _entry(line: bytes) -> Signal | Label | None:
+    try:
+        return parse_labelled(line)
+    except ValueError:
+        return None
+
+
+def _kept(identification: Identification, enrolment: Enrolment, entry: Signal | Label | None) -> list[Any]:
+    if entry is None:
+        return []
+    if isinstance(entry, Label):
+        return [entry] if enrolment.subject_of(entry.device, entry.t_s) is not None else []
+    return list(enrolled_part(identification, entry))
 
 
 class Recorder:

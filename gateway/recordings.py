@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.durable import replace_whole, sync_directory
 from gateway.errors import RecordingError
 from gateway.recording import MAX_LINE_BYTES, opened
 
@@ -36,7 +37,8 @@ def enlist(state_dir: Path, path: Path) -> None:
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _list_of(state_dir) as listed:
-            _write_list(state_dir, [*dict.fromkeys([*listed, str(path.absolute())])][-LISTED:])
+            names = [*dict.fromkeys([*listed, str(path.absolute())])][-LISTED:]
+            replace_whole(state_dir / LIST_FILE, msgspec.json.encode(names))
     except OSError as error:
         raise RecordingError(
             f"{state_dir}: {error.strerror}; recordings are listed there, so that a withdrawal reaches them"
@@ -140,23 +142,3 @@ def _list_of(state_dir: Path) -> Iterator[list[str]]:
             yield msgspec.json.decode(path.read_bytes() or b"[]", type=list[str])
         except msgspec.DecodeError:
             raise RecordingError(f"{path} is damaged: it names the recordings that erasures reach") from None
-
-
-def _write_list(state_dir: Path, paths: list[str]) -> None:
-    beside = state_dir / f".{LIST_FILE}"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(paths))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(state_dir / LIST_FILE)
-    sync_directory(state_dir)
-
-
-def sync_directory(directory: Path) -> None:
-    """New and renamed names are on disk when this returns."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

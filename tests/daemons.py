@@ -12,17 +12,18 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from mosquitto import Mosquitto
 
+from gateway.errors import NotConnectedError
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
+from gateway.mqtt import Connection, Endpoint, Incoming
 
 TAG = "ibeacon:e2c56db5-dffb-48d2-b060-d0f5a71096e0:1:{n}"
 
-SITE = """\
+FLOOR = """\
 site: {id: test, name: Test, timezone: UTC}
 devices: {default_class: store_tag}
 floors:
@@ -34,9 +35,14 @@ floors:
 receivers:
   - {id: pi-01, floor: ground, at: [3, 5]}
   - {id: pi-02, floor: ground, at: [27, 5]}
+"""
+SITE = (
+    FLOOR
+    + """\
 fences:
   - {id: car-park, kind: car_park, polygon: [[50.0, 7.0], [50.002, 7.0], [50.002, 7.003], [50.0, 7.003]], dwell: [5s]}
 """
+)
 
 SETTINGS = """\
 gateway: {id: gw, state_dir: STATE, clock: {trust: always}}
@@ -220,12 +226,21 @@ class Platform:
                     self._said = 0
 
 
+_Consumer = TypeVar("_Consumer", bound=Platform)
+
+
 @contextlib.asynccontextmanager
 async def platform(place: Place, recipient: str = "platform") -> AsyncIterator[Platform]:
+    async with consuming(Platform, place, recipient) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def consuming(kind: type[_Consumer], place: Place, recipient: str) -> AsyncIterator[_Consumer]:
     def connection_of(**options: Any) -> Connection:
         return Connection(place.endpoint(), f"the-{recipient}", Link(recipient), persistent=True, **options)
 
-    made = Platform(connection_of, recipient)
+    made = kind(connection_of, recipient)
     task = asyncio.create_task(made.run())
     try:
         await made.connection.wait_up()

@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from releases import release, stay
+from releases import acknowledged, release, stay
 
 from gateway.counts import Counts
 from gateway.model import OpenStay, StayClosed
@@ -41,7 +41,7 @@ async def acknowledge_some(outbox: Outbox) -> None:
     if len(rows) == 20:
         through = rows[9].sequence
         say("acknowledge", through)
-        await outbox.acknowledge("platform", outbox.generation, [(1, through)])
+        await acknowledged(outbox, "platform", outbox.generation, [(1, through)])
         say("acknowledged", through)
 
 

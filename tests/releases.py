@@ -55,3 +55,11 @@ async def stored(outbox: Outbox, *transactions: Transaction) -> None:
 
 async def queued(outbox: Outbox, recipient: str = "platform") -> list[tuple[int, str]]:
     return [(row.sequence, row.id) for row in await outbox.pending(recipient, 0, 1_000_000)]
+
+
+async def acknowledged(outbox: Outbox, recipient: str, generation: str, ranges: list[tuple[int, int]]) -> int:
+    """How many rows went, once they are gone."""
+    gone: list[int] = []
+    outbox.acknowledge(recipient, generation, ranges, gone.append)
+    await outbox.settle()
+    return sum(gone)

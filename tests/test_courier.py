@@ -15,8 +15,8 @@ from releases import stored
 
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
 from gateway.counts import Counts
+from gateway.errors import NotConnectedError, RefusedError
 from gateway.model import Presence
-from gateway.mqtt import NotConnectedError, RefusedError
 from gateway.outbox import Outbox, Transaction
 from gateway.sinks import Delivery, courier
 from gateway.sinks.cloudevents import encode

@@ -198,7 +198,7 @@ async def test_sighup_withdraws(place: Place) -> None:
             assert tombstone["data"] == {"ranges": [[1, 3]], "reason": "withdrawn"}
         (place.config / "consent.yaml").write_text("- subject: anna\n  version: one\n")
         daemon.process.send_signal(signal.SIGHUP)
-        await daemon.says("is broken and was not taken over")
+        await daemon.says("cannot be used, and what was read before holds on")
         await daemon.stop()
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from mosquitto import Mosquitto, free_port
 
+from gateway.errors import NotConnectedError, RefusedError
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError, RefusedError
+from gateway.mqtt import Connection, Endpoint, Incoming
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from gateway.notify import Notifier
 PATIENCE_S = 0.9
 
 
-class Manager:
+class ServiceEnd:
     """The other end of NOTIFY_SOCKET."""
 
     def __init__(self, address: str) -> None:
@@ -55,8 +55,8 @@ class Manager:
 
 
 @contextmanager
-def managing(address: str) -> Iterator[Manager]:
-    manager = Manager(address)
+def managing(address: str) -> Iterator[ServiceEnd]:
+    manager = ServiceEnd(address)
     try:
         yield manager
     finally:
@@ -64,7 +64,7 @@ def managing(address: str) -> Iterator[Manager]:
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
+def manager(tmp_path: Path) -> Iterator[ServiceEnd]:
     with managing(str(tmp_path / "notify")) as made:
         yield made
 
@@ -109,13 +109,15 @@ def test_who_is_watched(environ: dict[str, str], patience_s: float | None) -> No
     assert Notifier(environ).patience_s == patience_s
 
 
-async def test_nobody_asked_or_nobody_listens_any_more() -> None:
-    await Notifier({}).watch(lambda: 0, lambda: "")  # returns
+async def test_nobody_asked_or_nobody_listens_any_more(caplog: pytest.LogCaptureFixture) -> None:
+    await asyncio.wait_for(Notifier({}).watch(lambda: 0, lambda: ""), 1)  # there is nothing to watch for
     Notifier({}).ready()
-    Notifier({"NOTIFY_SOCKET": "/nowhere/at/all"}).ready()  # a warning in the log, no exception
+    assert caplog.text == ""
+    Notifier({"NOTIFY_SOCKET": "/nowhere/at/all"}).ready()
+    assert "cannot be told READY" in caplog.text
 
 
-async def test_life_is_a_sign_of_progress(manager: Manager) -> None:
+async def test_life_is_a_sign_of_progress(manager: ServiceEnd) -> None:
     progress = 0
     watching = asyncio.create_task(Notifier(manager.environ).watch(lambda: progress, lambda: "fine"))
     for _ in range(4):
@@ -131,7 +133,9 @@ async def test_life_is_a_sign_of_progress(manager: Manager) -> None:
     watching.cancel()
 
 
-async def test_an_idle_daemon_lives_and_a_stopped_one_gives_no_sign(place: Place, manager: Manager) -> None:
+async def test_an_idle_daemon_lives_and_a_stopped_one_gives_no_sign(
+    place: Place, manager: ServiceEnd
+) -> None:
     async with place.daemon(**manager.environ) as daemon:
         await manager.hears("READY=1")
         await daemon.ready()
@@ -150,7 +154,7 @@ async def test_an_idle_daemon_lives_and_a_stopped_one_gives_no_sign(place: Place
         assert any("STOPPING=1" in message for message in manager.told())
 
 
-async def test_a_reload_is_told_and_its_end_too(place: Place, manager: Manager) -> None:
+async def test_a_reload_is_told_and_its_end_too(place: Place, manager: ServiceEnd) -> None:
     async with place.daemon(**manager.environ) as daemon:
         await manager.hears("READY=1")
         await daemon.ready()

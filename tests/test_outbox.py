@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from releases import ANNA, BEN, events, queued, release, stay, stored
+from releases import ANNA, BEN, acknowledged, events, queued, release, stay, stored
 
 from gateway.consent.bars import OPEN, Withdrawal
 from gateway.counts import Counts
@@ -133,7 +133,7 @@ async def test_an_acknowledgement_rides_on_the_next_commit(outbox: Outbox, count
     await outbox.pending("platform", 0, 10)
     commits = counts.of("outbox", "commits")
     told: list[int] = []
-    outbox.acknowledge_later("platform", outbox.generation, [(1, 1)], told.append)
+    outbox.acknowledge("platform", outbox.generation, [(1, 1)], told.append)
     await stored(outbox, events("b"))
     assert (told, await queued(outbox)) == ([1], [(2, "b")])
     assert counts.of("outbox", "commits") == commits + 1
@@ -142,7 +142,7 @@ async def test_an_acknowledgement_rides_on_the_next_commit(outbox: Outbox, count
 async def test_what_waits_to_be_deleted_is_not_handed_out_again(outbox: Outbox) -> None:
     await stored(outbox, events("a", "b"))
     await outbox.pending("platform", 0, 10)
-    outbox.acknowledge_later("platform", outbox.generation, [(1, 1)])
+    outbox.acknowledge("platform", outbox.generation, [(1, 1)])
     assert [row.sequence for row in await outbox.pending("platform", 0, 10)] == [2]  # from the beginning
 
 
@@ -151,7 +151,7 @@ async def test_many_acknowledgements_do_not_wait(outbox: Outbox) -> None:
     await outbox.pending("platform", 0, 200)
     gone = asyncio.Event()
     async with asyncio.timeout(1):
-        outbox.acknowledge_later("platform", outbox.generation, [(1, 120)], lambda _: gone.set())
+        outbox.acknowledge("platform", outbox.generation, [(1, 120)], lambda _: gone.set())
         await gone.wait()
 
 
@@ -186,7 +186,7 @@ async def test_acknowledged_ranges_go(
 ) -> None:
     await stored(outbox, events(*"abcdef"), events("a", recipient="insurer"))
     await outbox.pending("platform", 0, 4)
-    assert await outbox.acknowledge("platform", outbox.generation, ranges) == 6 - len(left)
+    assert await acknowledged(outbox, "platform", outbox.generation, ranges) == 6 - len(left)
     assert "".join(id for _, id in await queued(outbox)) == left
     assert await queued(outbox, "insurer") == [(1, "a")]
     assert counts.of("outbox", "ack_out_of_range") == out_of_range
@@ -196,8 +196,8 @@ async def test_acknowledged_ranges_go(
 async def test_an_acknowledgement_repeated_is_harmless(outbox: Outbox) -> None:
     await stored(outbox, events("a", "b"))
     await queued(outbox)
-    assert await outbox.acknowledge("platform", outbox.generation, [(1, 1)]) == 1
-    assert await outbox.acknowledge("platform", outbox.generation, [(1, 1)]) == 0
+    assert await acknowledged(outbox, "platform", outbox.generation, [(1, 1)]) == 1
+    assert await acknowledged(outbox, "platform", outbox.generation, [(1, 1)]) == 0
     assert await queued(outbox) == [(2, "b")]
 
 
@@ -216,7 +216,7 @@ async def test_a_wrong_acknowledgement_is_ignored_and_counted(
     await stored(outbox, events("a", "b"))
     await queued(outbox)
     sent = outbox.generation if generation is None else generation
-    assert await outbox.acknowledge(recipient, sent, [(1, 2)]) == 0
+    assert await acknowledged(outbox, recipient, sent, [(1, 2)]) == 0
     assert counts.of("outbox", outcome) == 1
     assert await queued(outbox) == [(1, "a"), (2, "b")]
 
@@ -256,7 +256,7 @@ async def test_a_tombstone_belongs_to_nobody_stays_until_acknowledged_and_counts
     await outbox.purge([Withdrawal("", b"", OPEN)])
     await stored(outbox, events("c"))
     assert [sequence for sequence, _ in await queued(outbox)] == [3, 4]
-    assert await outbox.acknowledge("platform", outbox.generation, [(3, 3)]) == 1
+    assert await acknowledged(outbox, "platform", outbox.generation, [(3, 3)]) == 1
     assert await queued(outbox) == [(4, "c")]
 
 

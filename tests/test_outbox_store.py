@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from releases import events, queued, release, stay, stored
+from releases import acknowledged, events, queued, release, stay, stored
 
 from gateway.consent.bars import OPEN, Withdrawal
 from gateway.counts import Counts
@@ -39,7 +39,7 @@ async def test_a_restart_keeps_rows_stays_generation_and_the_sequence(path: Path
     async with at(path, "platform", "insurer") as outbox:
         assert (outbox.generation, await outbox.open_stays()) == (generation, [stay("anna")])
         assert await queued(outbox) == [(1, "a"), (2, "b")]
-        assert await outbox.acknowledge("platform", generation, [(1, 2)]) == 2
+        assert await acknowledged(outbox, "platform", generation, [(1, 2)]) == 2
     async with at(path, "platform") as outbox:  # the insurer is no longer in the settings
         assert await outbox.backlog() == {"platform": 0, "insurer": 1}
         await stored(outbox, events("c"))
@@ -51,8 +51,8 @@ async def test_an_acknowledgement_of_what_an_earlier_run_sent_still_counts(path:
         await stored(outbox, events("a", "b"))
     async with at(path) as outbox:
         await stored(outbox, events("c"))
-        assert await outbox.acknowledge("platform", outbox.generation, [(1, 3)]) == 0
-        assert await outbox.acknowledge("platform", outbox.generation, [(1, 2)]) == 2
+        assert await acknowledged(outbox, "platform", outbox.generation, [(1, 3)]) == 0
+        assert await acknowledged(outbox, "platform", outbox.generation, [(1, 2)]) == 2
 
 
 async def test_two_stores_are_two_generations(tmp_path: Path) -> None:

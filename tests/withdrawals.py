@@ -10,18 +10,16 @@ import struct
 import sys
 import termios
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from daemons import Daemon, Place, Platform
+from daemons import Daemon, Place, Platform, consuming
 from mosquitto import free_port
 
 from gateway import assembly
 from gateway.counts import Counts
-from gateway.links import Link
 from gateway.model import ConsentSignal, OpenStay, Presence
-from gateway.mqtt import Connection
 from gateway.outbox import Outbox, Transaction
 
 HELD = 4096
@@ -210,20 +208,8 @@ class Receiver(Platform):
                 await self.acknowledge()
 
 
-@contextlib.asynccontextmanager
-async def receiver(place: Place, recipient: str = "platform") -> AsyncIterator[Receiver]:
-    def connection_of(**options: Any) -> Connection:
-        return Connection(place.endpoint(), f"the-{recipient}", Link(recipient), persistent=True, **options)
-
-    made = Receiver(connection_of, recipient)
-    task = asyncio.create_task(made.run())
-    try:
-        await made.connection.wait_up()
-        yield made
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+def receiver(place: Place, recipient: str = "platform") -> AbstractAsyncContextManager[Receiver]:
+    return consuming(Receiver, place, recipient)
 
 
 async def verb(place: Place, *words: str) -> tuple[int, str, str]:

@@ -30,6 +30,7 @@ from gateway.audit.chain import (
 )
 from gateway.audit.recovery import first_t_of, left_behind
 from gateway.consent.tally import Entry
+from gateway.durable import replace_whole, sync_directory
 from gateway.errors import StoreError
 
 SEGMENTS = 8
@@ -169,16 +170,7 @@ class AuditLog:
 
     def _write_head(self) -> None:
         """In one step, so that a power cut leaves the old one or the new one."""
-        path = self._directory / HEAD_FILE
-        fresh = path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, sealed_head(self.head, self._mac))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        fresh.replace(path)
-        sync_directory(self._directory)
+        replace_whole(self._directory / HEAD_FILE, sealed_head(self.head, self._mac))
         self._head_due = False
 
 
@@ -238,12 +230,3 @@ class _Segment:
         if self.is_open:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def sync_directory(directory: Path) -> None:
-    """New and renamed names are on disk when this returns."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

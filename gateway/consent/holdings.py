@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.consent.bars import KEPT_S, OPEN, Bar
-from gateway.consent.records import SubjectRecord, parse_record
+from gateway.consent.records import SubjectRecord, is_reference, parse_record
 from gateway.consent.versions import Versions
 from gateway.counts import Counts
 
@@ -143,7 +143,7 @@ class Holdings:
     def _doubt(self, raw: Any) -> str | None:
         self._counts.count("consent", "malformed")
         subject = raw.get("subject") if isinstance(raw, Mapping) else None
-        if not isinstance(subject, str) or not 1 <= len(subject) <= 128:
+        if not is_reference(subject):
             return None
         said = raw.get("version")
         version = float(said) if type(said) is int and said >= 1 else float("inf")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from ruamel.yaml import YAML
 
 from gateway.consent.records import load_consent_file
+from gateway.durable import replace_whole
 from gateway.errors import GatewayError
 
 Records = list[dict[str, Any]]
@@ -38,7 +37,7 @@ def grant(path: Path, subject: str, wanted: Grant, now_s: float, above: int = 0)
     """
     record_id = f"local-{secrets.token_hex(8)}"
 
-    def change(records: Records) -> None:
+    def change(records: Records) -> bool:
         record = _of(records, subject)
         if record is None:
             record = {"subject": subject, "version": 0, "identities": [], "consents": []}
@@ -57,6 +56,7 @@ def grant(path: Path, subject: str, wanted: Grant, now_s: float, above: int = 0)
         }
         optional = {"valid_until": wanted.valid_until, "notice": wanted.notice}
         record.setdefault("consents", []).append(entry | {k: v for k, v in optional.items() if v is not None})
+        return True
 
     _change(path, change)
     return record_id
@@ -65,13 +65,15 @@ def grant(path: Path, subject: str, wanted: Grant, now_s: float, above: int = 0)
 def withdraw(path: Path, subject: str, now_s: float) -> bool:
     """All consents of the subject become ConsentWithdrawn; False when the file does not know it."""
 
-    def change(records: Records) -> None:
+    def change(records: Records) -> bool:
         record = _of(records, subject)
-        if record is not None:
-            record["version"] += 1
-            for entry in record.get("consents", []):
-                entry["version"] += 1
-                entry["status"], entry["event_time"] = "ConsentWithdrawn", _moment(now_s)
+        if record is None:
+            return False
+        record["version"] += 1
+        for entry in record.get("consents", []):
+            entry["version"] += 1
+            entry["status"], entry["event_time"] = "ConsentWithdrawn", _moment(now_s)
+        return True
 
     return _change(path, change)
 
@@ -79,10 +81,12 @@ def withdraw(path: Path, subject: str, now_s: float) -> bool:
 def erase(path: Path, subject: str) -> bool:
     """The record goes, with its comments; False when the file does not know it."""
 
-    def change(records: Records) -> None:
+    def change(records: Records) -> bool:
         record = _of(records, subject)
-        if record is not None:
-            records.remove(record)
+        if record is None:
+            return False
+        records.remove(record)
+        return True
 
     return _change(path, change)
 
@@ -91,7 +95,7 @@ def _of(records: Records, subject: str) -> dict[str, Any] | None:
     return next((record for record in records if record["subject"] == subject), None)
 
 
-def _change(path: Path, change: Callable[[Records], None]) -> bool:
+def _change(path: Path, change: Callable[[Records], bool]) -> bool:
     """Whether anything changed. The file is replaced as a whole, once the result has been read back."""
     yaml = YAML()
     yaml.width = 110
@@ -99,29 +103,17 @@ def _change(path: Path, change: Callable[[Records], None]) -> bool:
     yaml.indent(mapping=2, sequence=4, offset=2)
     before = path.read_text()
     records = yaml.load(before)
-    known = msgspec.json.encode(load_consent_file(path))
-    change(records)
+    load_consent_file(path)  # an operator's mistake is named before anything is touched
+    if not change(records):
+        return False
     written = io.StringIO()
     yaml.dump(records, written)
     # ruamel indents the outermost list like every other.
     text = "".join(line.removeprefix("  ") for line in written.getvalue().splitlines(keepends=True))
-    beside = path.with_name(f".{path.name}.new")
-    status = path.stat()
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, status.st_mode & 0o777)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if msgspec.json.encode(load_consent_file(beside)) == known:
-            return False
-        if os.geteuid() == 0:
-            os.chown(beside, status.st_uid, status.st_gid)
-        beside.replace(path)
+        replace_whole(path, text.encode(), path.stat().st_mode & 0o777, load_consent_file)
     except OSError as error:
         raise GatewayError(f"{path}: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
     return True
 
 

@@ -13,11 +13,11 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from gateway.consent.records import is_reference
 from gateway.consent.signature import Signers
 
 MAX_RECORD_BYTES: Final = 64 * 1024
 MAX_KEY_CHARS: Final = 128
-MAX_SUBJECT_CHARS: Final = 128
 _ENVELOPE: Final = frozenset({"record", "signature"})
 _KEY_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-")
 
@@ -106,12 +106,8 @@ def _parse(payload: bytes) -> Opened:
         return Opened(fault="broken")
     if not isinstance(value, dict):
         return Opened(value)
-    named = dict.fromkeys(v for k, v in doubled.outermost if k == "subject" and _is_subject(v))
+    named = dict.fromkeys(v for k, v in doubled.outermost if k == "subject" and is_reference(v))
     return Opened(value, tuple(named), "doubled_key" if doubled.found else "")
-
-
-def _is_subject(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT_CHARS
 
 
 class _DoubledKeys:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeGuard
 
 from pydantic import (
     AwareDatetime,
@@ -43,7 +43,10 @@ def _moment(text: Any) -> Any:
     return text
 
 
-Reference = Annotated[str, Field(min_length=1, max_length=128)]
+MAX_REFERENCE = 128
+"""Characters of a reference: a subject, a record id, an identity."""
+
+Reference = Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE)]
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_moment),
@@ -93,6 +96,11 @@ class SubjectRecord(_Strict):
     erased: Annotated[bool, Field(strict=True)] = False
     event_time: Moment | None = None
     """Of an erasure: consents given before it are dead, in whatever record."""
+
+
+def is_reference(value: object) -> TypeGuard[str]:
+    """Whether it can name anybody at all."""
+    return isinstance(value, str) and 1 <= len(value) <= MAX_REFERENCE
 
 
 def parse_record(raw: Any) -> SubjectRecord | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from gateway.consent.records import MAX_REFERENCE
 from gateway.outbox import Reason
 
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -20,7 +21,7 @@ Name = Annotated[str, Meta(pattern=f"^{NAME}$")]
 Source = Annotated[str, Meta(pattern=f"^/sites/{NAME}/gateways/{NAME}$")]
 Sequence = Annotated[str, Meta(pattern=r"^[0-9]{20}$")]
 """Decimal, so that it also sorts as text."""
-Text = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_REFERENCE)]
 Seconds = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[int, Meta(ge=1)]

@@ -7,8 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.consent.manifest import MAX_COUNT
-from gateway.consent.payloads import MAX_SUBJECT_CHARS
-from gateway.consent.records import RFC_3339
+from gateway.consent.records import MAX_REFERENCE, RFC_3339
 
 Moment = Annotated[str, Meta(pattern=RFC_3339)]
 """RFC 3339 with its zone."""
@@ -30,7 +29,7 @@ class Manifest(Struct):
 class Driver(Struct):
     """Who drives a car that several claim; retained. An empty payload: nobody that is known."""
 
-    subject: Annotated[str, Meta(min_length=1, max_length=MAX_SUBJECT_CHARS)]
+    subject: Annotated[str, Meta(min_length=1, max_length=MAX_REFERENCE)]
     until: Moment | UnsetType | None = UNSET
     """Absent or null: until the next word."""
 

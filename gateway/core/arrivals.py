@@ -14,13 +14,7 @@ from gateway.core.stays import Stays, Told, thousandths
 from gateway.core.tracks import REASONS
 from gateway.core.vehicles import Vehicles
 from gateway.core.visits import ENTERING, INSIDE, NEXT, OUTSIDE, WITHIN, Clue, State, Word
-from gateway.core.windows import (
-    LOST_S,
-    SILENCE_S,
-    SURE_ACCURACY_M,
-    TAIL_S,
-    TRACK_KEPT_S,
-)
+from gateway.core.windows import LOST_S, SILENCE_S, SURE_ACCURACY_M, TAIL_S, TRACK_KEPT_S
 from gateway.model import Fence, Fix, OpenStay
 
 NOTICED_S = 12.0
@@ -366,13 +360,10 @@ class Arrivals:
         track = self.vehicles.rows.get((subject, device))
         if track is None:
             return
-        told = Told(now_s, now_s, {"reason": "driver"})
+        told, clues = Told(now_s, now_s, {"reason": "driver"}), {ENTERING: GONE_OUT, INSIDE: LOST}
         for _, pair in self.vehicles.visits(track):
-            state = self._pairs.state[pair] & STATE
-            if state == ENTERING:
-                self._tell(track, pair, GONE_OUT, LOST_TRUST, told)
-            elif state == INSIDE:
-                self._tell(track, pair, LOST, LOST_TRUST, told)
+            if (state := self._pairs.state[pair] & STATE) in clues:
+                self._tell(track, pair, clues[state], LOST_TRUST, told)
         self._end(track)
 
     def forget(self, subject: str) -> None:

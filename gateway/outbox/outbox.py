@@ -145,16 +145,21 @@ class Outbox:
 
     async def pending(self, recipient: str, after: int, limit: int) -> list[Row]:
         """Up to `limit` committed rows with a sequence above `after`, rising."""
-        if not after and self._acknowledging:  # what waits to be deleted must not go out again
-            await self._written(lambda: 0, at_once=True)
+        if not after:  # what waits to be deleted must not go out again
+            await self.settle()
         rows = await self._read(self._store.pending, recipient, after, limit)
         if rows:
             self._handed_out[recipient] = max(self._handed_out.get(recipient, 0), rows[-1].sequence)
         return rows
 
+    async def settle(self) -> None:
+        """What was acknowledged up to now is deleted when this returns."""
+        if self._acknowledging:
+            await self._written(lambda: 0, at_once=True)
+
     async def tombstones(self, recipient: str, after: int, limit: int) -> list[Row]:
         """As `pending`, of the tombstones alone."""
-        rows = await self._read(self._store.pending, recipient, after, limit, "removed")
+        rows = await self._read(self._store.tombstones, recipient, after, limit)
         if rows:
             self._handed_out[recipient] = max(self._handed_out.get(recipient, 0), rows[-1].sequence)
         return rows
@@ -168,28 +173,19 @@ class Outbox:
             await self._news.wait()
         return last
 
-    async def acknowledge(self, recipient: str, generation: str, ranges: Sequence[tuple[int, int]]) -> int:
-        """Deletes the rows in `ranges` (first, last; both included) and returns how many there were.
-
-        Ignored and counted: another generation, and each range that is none or that reaches beyond the
-        highest sequence handed out, or committed before this start. Repeating it is harmless.
-        """
-        good = self._believed(recipient, generation, ranges)
-        if not good:
-            return 0
-        deleted = await self._written(partial(self._store.acknowledge, recipient, good))
-        self._counts.count("outbox", "acknowledged", deleted)
-        return deleted
-
-    def acknowledge_later(
+    def acknowledge(
         self,
         recipient: str,
         generation: str,
         ranges: Sequence[tuple[int, int]],
         done: Callable[[int], None] | None = None,
     ) -> None:
-        """The same with the next commit, to spare the disk one of its own: within `ACKNOWLEDGE_S`, or at once
-        for many. A crash before that has the rows sent again, under their ids. `done` is told how many went.
+        """Deletes the rows in `ranges` (first, last; both included); `done` is told how many there were.
+
+        With the next commit, to spare the disk one of its own: within `ACKNOWLEDGE_S`, or at once for many. A
+        crash before that has the rows sent again, under their ids. Ignored and counted: another generation,
+        and each range that is none or that reaches beyond the highest sequence handed out, or committed
+        before this start. Repeating it is harmless.
         """
         good = self._believed(recipient, generation, ranges)
         if not good:

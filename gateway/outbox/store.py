@@ -290,13 +290,16 @@ class Store:
 
     # --- reads ---
 
-    def pending(self, recipient: str, after: int, limit: int, kind: str = "%") -> list[Row]:
-        """`kind`: `event`, `removed`, or both."""
+    def pending(self, recipient: str, after: int, limit: int) -> list[Row]:
+        select = "SELECT * FROM queued WHERE recipient = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+        return [Row(*values) for values in self._db.execute(select, (recipient, after, limit))]
+
+    def tombstones(self, recipient: str, after: int, limit: int) -> list[Row]:
         select = (
-            "SELECT * FROM queued WHERE recipient = ? AND sequence > ? AND kind LIKE ? "
+            "SELECT * FROM queued WHERE recipient = ? AND sequence > ? AND kind = 'removed' "
             "ORDER BY sequence LIMIT ?"
         )
-        return [Row(*values) for values in self._db.execute(select, (recipient, after, kind, limit))]
+        return [Row(*values) for values in self._db.execute(select, (recipient, after, limit))]
 
     def open_stays(self) -> list[OpenStay]:
         rows = self._db.execute("SELECT stay FROM open_stay ORDER BY subject, zone")

@@ -14,10 +14,10 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, NotConnectedError
 from gateway.links import LOOPBACK, Link
 from gateway.model import Message, Sighting, Signal
-from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
+from gateway.mqtt import Connection, Endpoint, Incoming
 from gateway.settings import load_site
 
 T = TypeVar("T")

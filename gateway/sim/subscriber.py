@@ -10,8 +10,9 @@ from typing import Self
 import msgspec
 from msgspec import Struct, field
 
+from gateway.errors import NotConnectedError
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
+from gateway.mqtt import Connection, Endpoint, Incoming
 from gateway.sim.publish import Pace, pace_of
 
 ACKNOWLEDGE_S = 0.2

@@ -21,8 +21,8 @@ from msgspec import Meta, Struct
 from gateway.consent import ConsentScreen, Release
 from gateway.consent.screen import Removal
 from gateway.counts import Counts
+from gateway.errors import NotConnectedError, RefusedError
 from gateway.links import Link, full_jitter
-from gateway.mqtt import NotConnectedError, RefusedError
 from gateway.outbox import Outbox, Row
 from gateway.sinks import Delivery, Sink, Tombstone
 
@@ -114,9 +114,7 @@ class Courier:
             return
         ranges = [(1, said.through)] if said.through else []
         self._counts.count("acks", "taken")
-        self._outbox.acknowledge_later(
-            self._recipient, said.generation, [*ranges, *said.also], self._acknowledged
-        )
+        self._outbox.acknowledge(self._recipient, said.generation, [*ranges, *said.also], self._acknowledged)
 
     def _acknowledged(self, deleted: int) -> None:
         if deleted:
@@ -154,7 +152,7 @@ class Courier:
             self._outstanding += len(confirmed)
         elif confirmed:
             ranges = [(sequence, sequence) for sequence in confirmed]
-            self._outbox.acknowledge_later(self._recipient, self._outbox.generation, ranges)
+            self._outbox.acknowledge(self._recipient, self._outbox.generation, ranges)
         self._counts.count("sent", self._recipient, len(confirmed))
         if "failed" in fates:
             self._start_over()

@@ -7,12 +7,9 @@ It does not try again by itself: the courier does, and asks the consents again b
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
-import socket
 import ssl
-import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -21,8 +18,8 @@ from msgspec import Struct
 
 from gateway import __version__
 from gateway.credentials import SecretUnusableError
-from gateway.links import Link, full_jitter, retry_after_s
-from gateway.mqtt import NotConnectedError, RefusedError
+from gateway.errors import NotConnectedError, RefusedError
+from gateway.links import Link, discard_unsent, full_jitter, retry_after_s
 from gateway.sinks import Delivery, cloudevents
 from gateway.sinks.signing import signed_headers
 
@@ -126,8 +123,7 @@ class WebhookSink:
         if self._posting is None or self._posting.done():
             return
         for opened in self._sockets:
-            with contextlib.suppress(OSError):
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            discard_unsent(opened)
         self._posting.cancel()
 
     def _next_batch(self) -> list[_Waiting]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from gateway.consent.records import MAX_REFERENCE
 from gateway.counts import Counts
 from gateway.errors import GatewayError
 
@@ -21,7 +22,7 @@ Reply = Callable[[str, bytes], Awaitable[None]]
 class Question(Struct, frozen=True):
     id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     """Chosen by who asks; the last part of the answer's topic."""
-    subject: Annotated[str, Meta(min_length=1, max_length=128)]
+    subject: Annotated[str, Meta(min_length=1, max_length=MAX_REFERENCE)]
 
 
 class Questions:

@@ -16,10 +16,11 @@ from typing import Final, NoReturn
 from gateway.consent.feed import ConsentFeed
 from gateway.consent.holding import MAX_BYTES
 from gateway.counts import Counts
+from gateway.errors import NotConnectedError
 from gateway.lanes import Lanes
 from gateway.links import Link, full_jitter
 from gateway.model import Signal
-from gateway.mqtt import Connection, Endpoint, Incoming, NotConnectedError
+from gateway.mqtt import Connection, Endpoint, Incoming
 from gateway.sources import Clock
 from gateway.sources.drivers import Drivers
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.consent.manifest import moment_s
-from gateway.consent.payloads import MAX_SUBJECT_CHARS, Opened, open_signed
+from gateway.consent.payloads import Opened, open_signed
+from gateway.consent.records import is_reference
 from gateway.consent.signature import Signers
 from gateway.counts import Counts
 from gateway.model import DriverSignal
@@ -67,7 +68,7 @@ class Drivers:
         said = opened.value if isinstance(opened.value, dict) else {}
         subject, until = said.get("subject"), said.get("until")
         until_s = moment_s(until)
-        if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
+        if not is_reference(subject):
             self._count("malformed")
             return DriverSignal(t_s, vehicle, None)
         if until is not None and until_s is None:

@@ -8,9 +8,10 @@ from collections import deque
 from typing import Final, NoReturn
 
 from gateway.counts import Counts
+from gateway.errors import NotConnectedError, RefusedError
 from gateway.links import Link
 from gateway.model import Sighting, Signal
-from gateway.mqtt import Connection, Endpoint, NotConnectedError, RefusedError, Will
+from gateway.mqtt import Connection, Endpoint, Will
 from gateway.sources import rawform
 from gateway.sources.frames import IdentityFrames
 

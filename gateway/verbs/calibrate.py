@@ -17,6 +17,7 @@ from gateway.assembly import for_surveys
 from gateway.calibration import Fitted, Sample, Separation, fit, samples, separations
 from gateway.calibration.separation import CONFUSED
 from gateway.counts import Counts
+from gateway.durable import replace_whole
 from gateway.errors import GatewayError, RecordingError
 from gateway.identity import EveryDevice, Identification
 from gateway.model import Label, Message, Reading, Sighting, SiteMap
@@ -107,10 +108,8 @@ def _learn(walk: list[Sample], last_s: float, site: SiteMap, wanted: Wanted, say
 
 
 def _put(target: Path, out: str) -> None:
-    beside = target.with_suffix(".new")
     try:
-        beside.write_text(out)
-        beside.replace(target)
+        replace_whole(target, out.encode(), 0o644)
     except OSError as error:
         raise RecordingError(f"{target}: {error.strerror}") from None
 
