@@ -48,7 +48,7 @@ async def test_sighup_reads_identity_keys_again(place: Place) -> None:
         await anna_stands(2)
         written("irk: {anna-phone: no key}\n")
         daemon.process.send_signal(signal.SIGHUP)
-        await daemon.says("those from before hold on")
+        await daemon.says("what was read before holds on")
         written(f'irk: {{anna-phone: "{IRK.hex()}"}}\n')
         daemon.process.send_signal(signal.SIGHUP)
         await daemon.says("identity keys taken over: 1 irk, 0 eid, 0 bind")
