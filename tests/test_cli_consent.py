@@ -18,7 +18,7 @@ from withdrawals import gate, reads_socket, stock, verb
 
 from gateway.mqtt import Incoming
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 FILE = """\
 # Kept by the service desk.
@@ -144,6 +144,9 @@ async def test_a_feed_grants_and_this_machine_does_not(place: Place, is_running:
         assert (code, complained) == (0, "")
         assert "20 queued events" in said
         assert time.monotonic() - began_s < 30
+
+
+pytestmark = pytest.mark.timeout(300)
 
 
 # --- the platform asks ---

@@ -332,7 +332,6 @@ async def test_tls_with_a_ca_and_a_client_certificate(town: Town, tmp_path: Path
 # --- the daemon ---
 
 
-@pytest.mark.timeout(90)
 async def test_a_partner_of_the_daemon(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         place = Place(tmp_path, broker)
