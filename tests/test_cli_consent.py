@@ -146,9 +146,6 @@ async def test_a_feed_grants_and_this_machine_does_not(place: Place, is_running:
         assert time.monotonic() - began_s < 30
 
 
-pytestmark = pytest.mark.timeout(300)
-
-
 # --- the platform asks ---
 
 BASE = "presence/v1/test/gw/platform"
