@@ -12,6 +12,7 @@ from gateway.core.agenda import Agenda
 from gateway.core.arrivals import Arrivals
 from gateway.core.crowd import Crowd, RadioDevice
 from gateway.core.health import Ear
+from gateway.core.learned import Lesson
 from gateway.core.radio import Radio
 from gateway.core.stays import Stays, Told
 from gateway.core.windows import LATER_S
@@ -26,7 +27,7 @@ from gateway.core.written import (
 from gateway.model import Hearing, Observation, OpenStay, Presence, SiteMap
 from gateway.reading import Reading
 
-SNAPSHOT_VERSION = 5
+SNAPSHOT_VERSION = 6
 
 
 class Snapshot(msgspec.Struct):
@@ -37,6 +38,7 @@ class Snapshot(msgspec.Struct):
     ears: dict[str, Ear]
     began_s: float | None
     devices: list[RadioDevice]
+    learned: dict[str, dict[int, Lesson]]
     tracks: list[WrittenTrack]
     records: list[WrittenRecord]
     untold: list[Presence]
@@ -164,6 +166,7 @@ class Core:
                 ears=ears,
                 began_s=began_s,
                 devices=self._radio.devices(),
+                learned=self._crowd.beliefs.heard_so_far(),
                 tracks=written_tracks(self._arrivals),
                 records=written_stays(self._stays),
                 untold=self._stays.untold(),
@@ -186,6 +189,7 @@ class Core:
         self._agenda.clear()
         self._radio.health.adopt(state.ears, state.began_s)
         restore_stays(self._stays, state.records, state.untold)
+        self._crowd.beliefs.know(state.learned)
         self._radio.restore(state.devices, state.now_s)
         restore_arrivals(self._arrivals, state.tracks)
 
