@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 
@@ -28,11 +29,11 @@ class Reads:
         """Above `after`, up to `through` (included; None: to the end), rising."""
         select = _SELECT + "recipient = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
         values = (recipient, after, 2**62 if through is None else through, limit)
-        return [row_of(found) for found in self._db.execute(select, values)]
+        return self._rows(select, values)
 
     def tombstones(self, recipient: str, after: int, limit: int) -> list[Row]:
         select = _SELECT + "recipient = ? AND sequence > ? AND kind = 'removed' ORDER BY sequence LIMIT ?"
-        return [row_of(found) for found in self._db.execute(select, (recipient, after, limit))]
+        return self._rows(select, (recipient, after, limit))
 
     def newest_before(self, recipient: str, stored_s: float) -> int:
         """The highest sequence queued that was stored before; 0: none. Looked for from the end."""
@@ -54,7 +55,7 @@ class Reads:
         return [Waiting(*values) for values in found]
 
     def open_stays(self) -> list[OpenStay]:
-        rows = self._db.execute("SELECT stay FROM open_stay ORDER BY subject, zone")
+        rows = self._db.execute("SELECT stay FROM open_stay ORDER BY subject, zone").fetchall()
         try:
             return [msgspec.json.decode(stay, type=OpenStay) for (stay,) in rows]
         except (TypeError, ValueError, msgspec.MsgspecError):
@@ -73,12 +74,16 @@ class Reads:
     def queued_of(self, key: bytes) -> list[Row]:
         """Everything queued of one subject, at all recipients."""
         select = _SELECT + "subject_key = ? ORDER BY recipient, sequence"
-        return [row_of(found) for found in self._db.execute(select, (key,))]
+        return self._rows(select, (key,))
 
     def keys_queued(self) -> set[bytes]:
         """Of all subjects that have an event queued."""
         rows = self._db.execute("SELECT DISTINCT subject_key FROM queued WHERE kind = 'event'")
         return {key for (key,) in rows}
+
+    def _rows(self, select: str, values: tuple[Any, ...]) -> list[Row]:
+        # All of them first: a statement that is still under way would keep a damaged file locked.
+        return [row_of(found) for found in self._db.execute(select, values).fetchall()]
 
     def last_sequence(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT name, last_sequence FROM recipient").fetchall())

@@ -53,6 +53,13 @@ COMMIT;
 """  # noqa: S608 - a constant
 
 
+_TABLES = {
+    1: frozenset({"store", "recipient", "queued", "open_stay"}),
+    2: frozenset({"store", "recipient", "queued", "open_stay", "bar", "sweep"}),
+    3: frozenset({"store", "recipient", "queued", "open_stay", "bar", "sweep"}),
+}
+
+
 class DamagedStoreError(sqlite3.DatabaseError):
     """The file is none that this gateway can go on with."""
 
@@ -93,6 +100,11 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
             raise StoreError(f"{path}: is a database, but no outbox; move the file away")
         db.executescript(_SCHEMA)
         return
+    if version not in _TABLES:
+        raise DamagedStoreError(f"there is no schema {version}")
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if missing := sorted(_TABLES[version] - tables):
+        raise DamagedStoreError(f"there is no table {missing[0]}")
     if (found := one(db, "PRAGMA quick_check(1)")) != "ok":
         raise DamagedStoreError(str(found).replace("\n", " "))
     if version == 1:

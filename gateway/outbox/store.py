@@ -100,8 +100,8 @@ class Store:
         try:
             self._use()
         except sqlite3.Error as error:
-            if not _is_damage(error) and getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
-                raise  # the latter: a table is missing
+            if not _is_damage(error):
+                raise
             self._put_aside(str(error))
             self._use()
         self._take_over()

@@ -47,7 +47,7 @@ class Tombstones:
         """Sequences of what waits; some are none, of a transaction that failed: they are looked at first."""
         self._many: dict[tuple[str, Reason], int] = {}
         select = "SELECT recipient, sequence, body FROM queued WHERE kind = 'removed'"
-        for recipient, sequence, body in db.execute(select):
+        for recipient, sequence, body in db.execute(select).fetchall():
             try:
                 reason = msgspec.json.decode(body, type=_Said).reason
             except (TypeError, ValueError, msgspec.MsgspecError):
