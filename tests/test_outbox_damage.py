@@ -282,6 +282,21 @@ async def test_if_nobody_knows_who_withdrew_every_consent_of_before_is_void(
     assert register.admits("card-1234", now_s + 3600)
 
 
+async def test_a_copy_of_the_bars_that_is_put_back_ends_the_doubt(path: Path) -> None:
+    await filled(path)
+    file = path.with_name("bars.json")
+    copy = file.read_bytes()
+    _all_of_it(path)
+    file.unlink()
+    async with at(path) as outbox:
+        await outbox.purge([Withdrawal("card-anna", ANNA, Bar(version=3, until_s=9e9))])
+        assert set(dict(await outbox.bars())) == {EVERYBODY, ANNA}
+    file.write_bytes(copy)
+    for _ in range(2):
+        async with at(path) as outbox:
+            assert set(dict(await outbox.bars())) == {BEN, ANNA}
+
+
 # --- how long it lies there ---
 
 

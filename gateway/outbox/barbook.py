@@ -53,6 +53,9 @@ class BarBook:
         stored = {key: _bar(*values) for key, *values in db.execute("SELECT * FROM bar")}
         try:
             filed = read(self._file)
+            if EVERYBODY not in filed and not self.held:  # somebody has put back the copy of before
+                stored.pop(EVERYBODY, None)
+                db.execute("DELETE FROM bar WHERE subject_key = ?", (EVERYBODY,))
         except BarsUnknownError as error:
             filed = {} if not is_new or is_first or self.held else self._doubt(str(error))
         known = joined(joined(stored, filed), self.held)

@@ -69,10 +69,10 @@ def connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=0.2, isolation_level=None)
     try:
         db.create_function("check_sum", 11, check_sum, deterministic=True)
-        db.executescript(
-            f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;"
-            "PRAGMA locking_mode = EXCLUSIVE;"
-        )
+        # First the lock: then there is no -shm file, for which a full disk has no room.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if one(db, "PRAGMA page_count") == 0:
+            db.executescript(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;")
         if one(db, "PRAGMA journal_mode = WAL") != "wal":
             raise StoreError(f"{path}: its file system cannot hold a write-ahead log; use a local disk")
         db.executescript(
