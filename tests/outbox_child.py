@@ -7,6 +7,8 @@ cumulative acknowledgement.
 
 `deliver`: stores events, publishes them, acknowledges, deletes, and kills itself at the NTH time that it comes to
 a named step.
+
+`fill`: queues many.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,7 +32,7 @@ from releases import acknowledged, release, stay
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
 from gateway.counts import Counts
 from gateway.model import OpenStay, Presence, StayClosed
-from gateway.outbox import Outbox, Transaction
+from gateway.outbox import Limits, Outbox, Transaction
 from gateway.outbox import outbox as outbox_room
 from gateway.sinks import Delivery, Tombstone, cloudevents
 from gateway.sinks.courier import Courier
@@ -71,12 +73,14 @@ class Nursery:
 
 
 def nurse() -> None:
+    work: dict[str, Callable[..., Coroutine[Any, Any, None]]]
+    work = {"live": live, "deliver": deliver, "fill": fill}
     for line in sys.stdin:
         do, *words = json.loads(line)
         if not (child := os.fork()):
             with open(os.devnull) as nothing:  # noqa: PTH123 - the descriptor is what is wanted
                 os.dup2(nothing.fileno(), 0)
-            asyncio.run(live(*words) if do == "live" else deliver(*words))
+            asyncio.run(work[do](*words))
             os._exit(0)
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -213,6 +217,38 @@ async def apply(home: Path, courier: Courier, doom: Doom) -> None:
             numbers = sorted({int(event["sequence"]) for event in events})
             also = [[n, n] for n in numbers]
             say(json.dumps({"generation": events[-1]["generation"], "also": also}).encode())
+
+
+# --- fill ---
+
+
+async def fill(path: str, n: str) -> None:
+    """Queues N events while nobody takes them; `memory` beside the store says how many KiB it held meanwhile:
+    after the first two thousand, at most, and at most when it was opened again and read from.
+    """
+    limits = Limits(max_bytes=4 << 30)
+    held_kib = {"begun": 0, "filled": 0, "opened": 0}
+    async with Outbox(Path(path), ["platform"], counts=Counts(), limits=limits) as outbox:
+        for k in range(int(n)):
+            outbox.submit(Transaction([release(f"event-{k}")]))
+            if outbox.uncommitted >= 2_000:  # where the pump holds back
+                while outbox.uncommitted:  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+                which = "begun" if k < 2_500 else "filled"
+                held_kib[which] = max(held_kib[which], resident_kib())
+    async with Outbox(Path(path), ["platform"], counts=Counts(), limits=limits) as outbox:
+        assert await outbox.backlog() == {"platform": int(n)}
+        after = 0
+        while rows := await outbox.pending("platform", after, 1_000):
+            after = rows[-1].sequence
+            held_kib["opened"] = max(held_kib["opened"], resident_kib())
+        assert after == int(n)
+    Path(path).with_name("memory").write_text(json.dumps(held_kib))
+
+
+def resident_kib() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 if __name__ == "__main__":

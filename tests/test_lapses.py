@@ -170,7 +170,7 @@ async def test_many_leave_few_tombstones_and_nobody_waits_long(place: Place) -> 
         longest_s = max(longest_s, loop.time() - before_s)
     assert await looking == 3_000
     assert len(await place.rows()) <= 6
-    assert longest_s < 0.25
+    assert longest_s < 1.0
 
 
 async def test_it_looks_by_itself(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.run(self.happen(subject, n, fleeting=fleeting))
 
     @rule(
-        bursts=st.lists(st.tuples(st.sampled_from(SUBJECTS), st.booleans()), min_size=1, max_size=6),
+        bursts=st.lists(st.tuples(st.sampled_from(SUBJECTS), st.booleans()), min_size=3, max_size=8),
         faults=st.lists(st.sampled_from(FAULTS), max_size=4),
     )
     def outage(self, bursts: list[tuple[str, bool]], faults: list[Fault]) -> None:
@@ -104,11 +104,13 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(beyond=st.integers(1, 100), of_another=st.booleans())
     def lie(self, beyond: int, of_another: bool) -> None:
-        """What was never sent is not believed, nor is another generation."""
+        """What was never sent is not believed, nor is another generation. What was queued before the last
+        start may have been sent by an earlier life, as far as this one knows.
+        """
         if of_another:
             self.run(self.tell({"generation": "another", "through": 1}))
         else:
-            there = max(self.receiver.accounted.get(self.outbox.generation, {0}))
+            there = max(self.receiver.accounted.get(self.outbox.generation, {0}) | {self.from_before})
             self.run(self.tell({"generation": self.outbox.generation, "through": there + beyond}))
 
     @rule()
@@ -207,6 +209,7 @@ class OutboxMachine(RuleBasedStateMachine):
             clock=lambda: time.time() - self.behind_s,
         )  # fmt: skip
         await self.outbox.__aenter__()
+        self.from_before = self.outbox._last["platform"]
         self.failing = FailingStore(self.outbox._store, path, self.home / str(self.lives + 1))
         self.receiver.reconnect(is_up=self.receiver.is_up)
         self.courier = self.receiver.courier(self.outbox, self.screen, lambda: NOON_S + self.n)
@@ -233,7 +236,7 @@ class OutboxMachine(RuleBasedStateMachine):
         await self.open()
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        result = self.loop.run(asyncio.wait_for(work, 30))
+        result = self.loop.run(asyncio.wait_for(work, 120))
         if self.carrying.done() and not self.carrying.cancelled():
             self.carrying.result()  # what the receiver had to say against it
         return result
