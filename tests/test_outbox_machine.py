@@ -293,7 +293,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CASES = [
-    (10, 15),
+    (7, 15),
     pytest.param(400, 50, marks=[pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1_800)]),
 ]
 
