@@ -34,6 +34,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.identity import NO_KEYS, Enrolment, Identification
 from gateway.model import PLATFORM, SiteMap
 from gateway.mqtt import Endpoint
+from gateway.outbox import Class, Limits, Outbox
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
 from gateway.settings import GatewaySettings, load, load_settings
@@ -227,6 +228,19 @@ def _rounding(recipient: str, wanted: Round) -> Rounding:
     return Rounding(
         default.time_s if wanted.time is None else wanted.time,
         default.dwell_s if wanted.dwell is None else wanted.dwell,
+    )
+
+
+def outbox_of(settings: GatewaySettings, counts: Counts) -> Outbox:
+    """Not yet opened."""
+    wanted = settings.outbox
+    classes = tuple(Class(c.priority, c.keep, c.changes, c.purposes) for c in wanted.classes)
+    return Outbox(
+        settings.gateway.state_dir / "outbox.sqlite",
+        settings.recipients.keys(),
+        commit_delay_s=wanted.commit,
+        counts=counts,
+        limits=Limits(wanted.max_mb << 20, wanted.keep, classes),
     )
 
 

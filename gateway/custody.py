@@ -17,6 +17,7 @@ from gateway.counts import Counts
 from gateway.errors import StoreError
 from gateway.identity import Identification
 from gateway.lanes import Lanes
+from gateway.lapses import Lapses
 from gateway.model import ClockTrust, ObjectionSignal
 from gateway.outbox import Outbox
 from gateway.recorder import StillAdmitted, enrolled_line
@@ -41,6 +42,7 @@ class Custody:
         self._clock = clock
         settings = assembly.settings
         self.sweep = Sweep(outbox, settings.gateway.state_dir, self._part)
+        self._lapses = Lapses(outbox, assembly.screen, clock)
         self.couriers: Collection[Courier] = ()
         """Who may have something under way."""
         self._audit = AuditLog(
@@ -67,6 +69,7 @@ class Custody:
     async def run(self) -> NoReturn:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.sweep.run())
+            group.create_task(self._lapses.run())
             group.create_task(self._keep_audit())
             if self._assembly.settings.gateway.clock.trust == "kernel":
                 group.create_task(self._watch_clock())

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway import __version__
-from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of, partner_of
+from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of, outbox_of, partner_of
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
@@ -69,9 +69,7 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
             return
         if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop, notifier):
             return
-        async with Outbox(
-            settings.gateway.state_dir / "outbox.sqlite", settings.recipients.keys(), counts=assembly.counts
-        ) as outbox:
+        async with outbox_of(settings, assembly.counts) as outbox:
             await _Running(assembly, clock, outbox, notifier).until(stop, hang_up, configuration)
     _log.info("stopped; counted: %s", msgspec.json.encode(assembly.pipeline.counted().by_room()).decode())
 
@@ -99,6 +97,7 @@ class _Running:
         self._couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
         self._couriers += [self._courier(name, "puback", sink) for name, sink in self._webhooks.items()]
         self._custody.couriers = self._couriers
+        outbox.on_replaced = self._restate
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -161,6 +160,10 @@ class _Running:
                     await uplink.say(alive=False)
             except (TimeoutError, NotConnectedError):
                 continue
+
+    def _restate(self) -> None:
+        for uplink in self._uplinks:
+            uplink.restate()
 
     async def _overview(self, subject: str) -> bytes:
         return msgspec.json.encode(await self._desk.show(subject))
@@ -248,11 +251,17 @@ class _Running:
             screen=self._assembly.screen,
             clock=self._clock,
             counts=self._assembly.counts,
+            backlog_per_s=self._assembly.settings.recipients[recipient].backlog_per_s,
         )
 
     def _state(self, alive: bool) -> bytes:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
-        facts = {"version": __version__, "generation": self._outbox.generation, "clock": clock}
+        facts = {
+            "version": __version__,
+            "generation": self._outbox.generation,
+            "damaged_stores": self._outbox.quarantined,
+            "clock": clock,
+        }
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
 
 

@@ -148,6 +148,8 @@ class Alive(_Part):
     alive: Literal[True]
     version: str
     generation: Text
+    damaged_stores: Annotated[int, Meta(ge=0)]
+    """Put aside, and not deleted yet: each began a new generation."""
     clock: ClockFacts
 
 

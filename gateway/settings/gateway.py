@@ -21,7 +21,7 @@ from gateway.located import did_you_mean
 from gateway.model import CHANGES, EVIDENCE_KEYS, FIELDS, Change
 from gateway.settings.durations import Duration, Step
 from gateway.settings.secrets import Secret
-from gateway.settings.sections import Name, Section, Whole, Words
+from gateway.settings.sections import Name, Positive, Section, Whole, Words
 
 
 def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -81,6 +81,12 @@ def _a_minute_to_a_day(window_s: float) -> float:
     if not 60 <= window_s <= 86_400:
         raise ValueError("expected a window of 1min to 1d")
     return window_s
+
+
+def _at_most_5_s(delay_s: float) -> float:
+    if delay_s > 5:
+        raise ValueError("expected at most 5s: so long an event would wait in memory")
+    return delay_s
 
 
 def _adapter(text: str) -> str:
@@ -205,6 +211,8 @@ class Recipient(Section):
     webhook: Webhook | None = None
     ack: Literal["platform", "puback"] = "platform"
     """With a webhook left out: its answer is the acknowledgement."""
+    backlog_per_s: Annotated[Positive, Field(ge=1, le=10_000)] = 50
+    """Events a second of what waited for more than a minute; what is live goes first, as fast as it comes."""
     purposes: Annotated[dict[Annotated[str, AfterValidator(_term)], Purpose], AfterValidator(_a_purpose)]
     """In order: an event is released for the first purpose that permits it."""
 
@@ -291,6 +299,32 @@ class Audit(Section):
     """Seconds after which a line is removed."""
 
 
+class OutboxClass(Section):
+    """Events that are alike in what they are worth; `changes` and `purposes` left out: all."""
+
+    changes: Annotated[tuple[Change | Literal["counted"], ...], AfterValidator(_some)] | None = None
+    purposes: Annotated[tuple[Annotated[str, AfterValidator(_term)], ...], AfterValidator(_some)] | None = (
+        None
+    )
+    priority: Literal["low", "normal", "high"] = "normal"
+    """When the outbox is full, low goes first, and of one priority the oldest."""
+    keep: Duration | None = None
+    """Seconds that such an event may wait, if shorter than the outbox's own."""
+
+
+class Outbox(Section):
+    """What waits for its recipients, on disk."""
+
+    max_mb: Annotated[Whole, Field(ge=8, le=65536)] = 256
+    """Hard size of the database; its log takes a few MB more."""
+    keep: Duration = Field(default="30d", validate_default=True)
+    """Seconds that an event may wait; then it goes, and a tombstone says so."""
+    commit: Annotated[Duration, AfterValidator(_at_most_5_s)] = Field(default="200ms", validate_default=True)
+    """Longest that an event waits for others to be written with."""
+    classes: tuple[OutboxClass, ...] = (OutboxClass(changes=("approaching", "entering"), priority="low"),)
+    """The first that fits an event decides; what none fits is normal."""
+
+
 class GatewaySettings(Section):
     gateway: Gateway
     brokers: dict[Name, Broker] = Field(default_factory=dict)
@@ -303,6 +337,7 @@ class GatewaySettings(Section):
     consent: Consent | None = None
     counts: tuple[Counting, ...] = ()
     audit: Audit = Audit()
+    outbox: Outbox = Outbox()
 
     @property
     def is_relay_only(self) -> bool:

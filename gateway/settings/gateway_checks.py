@@ -41,6 +41,7 @@ def gateway_problems(
         *_radio(rest, settings, receivers),
         *_relay(rest, settings),
         *_consent(rest, settings, directory),
+        *_outbox(rest, settings),
     ]
 
 
@@ -85,6 +86,16 @@ def _recipients(
                 if zone not in zones:
                     path = ("recipients", name, "purposes", term, "zones", i)
                     yield rest.problem(path, _unknown("zone", zone, zones))
+
+
+def _outbox(rest: Remains[GatewaySettings], settings: GatewaySettings) -> Iterator[Problem]:
+    asked = {term for recipient in settings.recipients.values() for term in recipient.purposes}
+    asked |= {counting.purpose for counting in settings.counts}
+    for i, each in enumerate(settings.outbox.classes):
+        for j, term in enumerate(each.purposes or ()):
+            if term not in asked:
+                path = ("outbox", "classes", i, "purposes", j)
+                yield rest.problem(path, _unknown("purpose", term, sorted(asked)))
 
 
 def _webhooks(

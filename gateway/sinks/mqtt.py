@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, NoReturn
 
-from gateway.errors import StoreError
+from gateway.errors import NotConnectedError, RefusedError, StoreError
 from gateway.links import Link
 from gateway.model import PLATFORM
 from gateway.mqtt import Connection, Endpoint, Incoming, Will
@@ -68,6 +69,14 @@ class Uplink:
     async def say(self, *, alive: bool) -> None:
         """The retained state in so many words; a clean stop does not trigger the last will."""
         await self.connection.publish(f"{self._base}/state", self._state(alive), retain=True)
+
+    def restate(self) -> None:
+        """Something in the state has changed: it is said again, if not now, then with the next connection."""
+        self._keep(self._say_again())
+
+    async def _say_again(self) -> None:
+        with contextlib.suppress(NotConnectedError, RefusedError):
+            await self.say(alive=True)
 
     async def _greet(self) -> None:
         await self.say(alive=True)
