@@ -159,7 +159,7 @@ class _Running:
             try:
                 async with asyncio.timeout(FAREWELL_S):
                     await uplink.say(alive=False)
-            except (TimeoutError, NotConnectedError):
+            except (TimeoutError, NotConnectedError, RefusedError):
                 continue
 
     async def _overview(self, subject: str) -> bytes:

@@ -21,9 +21,9 @@ from msgspec import Meta, Struct
 from gateway.consent import ConsentScreen, Release
 from gateway.consent.screen import Removal
 from gateway.counts import Counts
-from gateway.errors import NotConnectedError, RefusedError
+from gateway.errors import NotConnectedError, RefusedError, TooLargeError
 from gateway.links import Link, full_jitter
-from gateway.outbox import Outbox, Row
+from gateway.outbox import Outbox, Reason, Row
 from gateway.sinks import Delivery, Sink, Tombstone
 
 WINDOW = 100
@@ -36,7 +36,7 @@ LIVE_S = 60.0
 """An event that waited longer than this is history."""
 STALLED_S = 0.5
 """How long a withdrawal waits for the confirmation of what is under way."""
-REMOVALS: tuple[Removal, ...] = ("withdrawn", "expired")
+REMOVALS: tuple[Reason, ...] = ("withdrawn", "expired", "capped")
 LOOK_AGAIN_S = 1.0
 """How soon a new connection or a due resend is noticed."""
 
@@ -181,7 +181,7 @@ class Courier:
             expires_in_s=expires_in_s,
         )
 
-    async def _send(self, row: Row) -> Literal["confirmed", "failed"] | Removal:
+    async def _send(self, row: Row) -> Literal["confirmed", "failed"] | Reason:
         """Asks again whether it may leave; nothing is awaited between the answer and the socket."""
         content = self._content(row)
         if content is None:
@@ -193,6 +193,10 @@ class Courier:
             await self._sink.send(self._delivery(row, content))
         except NotConnectedError:
             return "failed"
+        except TooLargeError as error:  # it would block the rest for ever: a tombstone goes in its place
+            self._counts.count("too_large", self._recipient)
+            self.link.down(f"{error}; an event is given up")
+            return "capped"
         except RefusedError as error:
             self._counts.count("refused", self._recipient)
             self.link.down(str(error))
