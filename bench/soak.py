@@ -5,9 +5,9 @@
     python bench/soak.py --write docs/soak.md       the report goes there
 
 Shoppers come from 8 to 20 o'clock, cars park, strangers' addresses pass all day. Each night the broker is
-killed (-9) and comes back, each noon one more subject withdraws (SIGHUP). Every simulated half hour the daemon's
-memory, file descriptors, threads and files are read from /proc and its state directory. It ends with an error
-when an event was lost or came under two sequences, or when anything of these grows.
+killed (-9) and comes back, each noon one more subject withdraws (SIGHUP). Every simulated half hour the
+daemon's memory, file descriptors, threads and files are read from /proc and its state directory. It ends with
+an error when an event was lost or came under two sequences, or when anything of these grows.
 """
 
 from __future__ import annotations
@@ -244,8 +244,9 @@ MEASURED = [
     ("write-ahead log, kB", "wal_bytes", 1000, 0.25),
     ("database, kB", "database_bytes", 1000, 0.25),
 ]
-"""What, member, unit, and by what share the last day's highest may lie above the second's (of two days or one: the
-second half above the first)."""
+"""What, member, unit, and by what share the last day's highest may lie above the second's (of two days or
+one: the second half above the first).
+"""
 
 
 def spans(samples: list[Sample]) -> list[list[Sample]]:
@@ -292,8 +293,9 @@ def report(
     text = "\n".join(
         [
             "# Soak", "",
-            "A store's week through the real daemon and a real broker: `python bench/soak.py` (its head says what",
-            "happens in it). Medians of each simulated day, in brackets the highest. Flat is what is asked for.", "",
+            "A store's week through the real daemon and a real broker: `python bench/soak.py` (its head says",
+            "what happens). Medians of each simulated day, in brackets the highest. Flat is what is asked for.",
+            "",
             f"| | {head} |", "|---|" + "---|" * len(days), *rows, "",
             *(f"- {name}: {words}" for name, words in facts.items()),
             f"- verdict: {'; '.join(wrong) or 'nothing lost, nothing twice, nothing grows'}", "",

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -26,14 +25,20 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import NotConnectedError, RefusedError, TooLargeError
-from gateway.links import Link, discard_unsent, full_jitter, slow_jitter
+from gateway.links import Link, discard_unsent
 from gateway.mqtt_intake import Intake
 from gateway.mqtt_limits import OUTGOING_INFLIGHT, Limits, packet_bytes
+from gateway.mqtt_pace import Pace
 from gateway.mqtt_reach import CONNECT_TIMEOUT_S, reach
-from gateway.mqtt_reasons import NO_MATCHING_SUBSCRIBERS, PACKET_TOO_LARGE, Meaning, meaning, of_publication
+from gateway.mqtt_reasons import (
+    BROKEN,
+    NO_MATCHING_SUBSCRIBERS,
+    PACKET_TOO_LARGE,
+    Meaning,
+    meaning,
+    of_publication,
+)
 
-SETTLED_S = 30.0
-"""A connection that lasted this long was a good one: the pauses start small again."""
 SESSION_EXPIRY_S = 7 * 86_400
 RECEIVE_MAXIMUM = 1_000
 """Unacknowledged messages under way to us: enough for a group commit at some thousand a second."""
@@ -112,22 +117,25 @@ class Connection:
         """Rises with each connect: what was under way before may be lost."""
 
     async def run(self) -> NoReturn:
-        pauses, slow_pauses = full_jitter(), slow_jitter()
+        pace = Pace()
         while True:
-            began_s = time.monotonic()
-            self._told, is_lasting = None, False
+            why = BROKEN
+            self._told = None
+            pace.begin()
+            times_up = self.times_up
             try:
                 await self._stay_connected()
             except (aiomqtt.MqttError, NotConnectedError, RefusedError, OSError, ValueError) as error:
-                is_lasting = self._ended(error)
+                if self.times_up > times_up:
+                    pace.made()
+                why = pace.ended(self._why(error))
+                self._say_down(why)
             finally:
                 self._client = self._receiving = None
                 self._up.clear()
                 self._break_unconfirmed()
             _heed_cancellation()
-            if time.monotonic() - began_s > SETTLED_S and not is_lasting:
-                pauses, slow_pauses = full_jitter(), slow_jitter()
-            await asyncio.sleep(next(slow_pauses if is_lasting else pauses))
+            await asyncio.sleep(pace.pause_s(why))
 
     async def wait_up(self) -> None:
         await self._up.wait()
@@ -358,12 +366,9 @@ class Connection:
 
         return acknowledge
 
-    def _ended(self, error: Exception) -> bool:
-        """Says why; whether that will last."""
-        why = self._why(error)
-        where = f"{self._endpoint.host}:{self._endpoint.port}"
+    def _say_down(self, why: Meaning) -> None:
+        where = f"{self._endpoint.host}:{self._endpoint.port} as {self._client_id}"
         self.link.down(f"{where}: {why.words}; trying again{' slowly' if why.is_lasting else ''}")
-        return why.is_lasting
 
     def _why(self, error: Exception) -> Meaning:
         code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
@@ -378,7 +383,7 @@ class Connection:
         if isinstance(
             error.__cause__, aiomqtt.MqttCodeError
         ):  # paho's code for any end that nobody explained
-            return Meaning("the connection broke", is_lasting)
+            return BROKEN
         return Meaning(str(error.__cause__ or error) or type(error).__name__, is_lasting)
 
 

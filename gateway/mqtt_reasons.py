@@ -15,6 +15,7 @@ NOT_AUTHORIZED: Final = 0x87
 SESSION_TAKEN_OVER: Final = 0x8E
 PACKET_TOO_LARGE: Final = 0x95
 QUOTA_EXCEEDED: Final = 0x97
+SAME_IDENTIFIER: Final = "another client uses the same identifier; do two gateways have one site and id?"
 
 
 class Meaning(Struct, frozen=True):
@@ -24,6 +25,8 @@ class Meaning(Struct, frozen=True):
     """Trying again helps only when somebody has changed something, so it is done slowly."""
 
 
+BROKEN: Final = Meaning("the connection broke", is_lasting=False)
+
 _LASTING: Final[Mapping[int, str]] = {
     0x84: "the broker does not speak this version of MQTT; `protocol` chooses 5 or 3.1.1",
     0x85: "the broker does not take this client identifier",
@@ -31,7 +34,7 @@ _LASTING: Final[Mapping[int, str]] = {
     NOT_AUTHORIZED: "the broker does not let this client in; user name, password, certificate or its ACL",
     0x8A: "the broker has banned this client",
     0x8C: "the broker wants another way of authentication",
-    SESSION_TAKEN_OVER: "another client uses the same identifier; do two gateways have one site and id?",
+    SESSION_TAKEN_OVER: SAME_IDENTIFIER,
     0x90: "the broker does not take the topic",
     PACKET_TOO_LARGE: "what was sent is too large for the broker",
     0x9A: "the broker keeps no retained messages, which state and last will need",

@@ -30,6 +30,11 @@ max_inflight_messages 1000
 log_type error
 log_type warning
 """
+AS_IT_COMES = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+user {me}
+"""
 
 
 def free_port() -> int:
@@ -44,10 +49,13 @@ def free_port() -> int:
 class Mosquitto:
     """Use as a context manager. `queue`: messages kept for a client that is away; 0: no limit.
 
-    `readable_only`: a topic filter under which nobody may publish.
+    `readable_only`: a topic filter under which nobody may publish. `as_it_comes`: with mosquitto's own defaults,
+    which keep nothing on disk.
     """
 
-    def __init__(self, folder: Path, *, queue: int = 0, readable_only: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, queue: int = 0, readable_only: str = "", as_it_comes: bool = False
+    ) -> None:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program is None:
             raise RuntimeError(
@@ -58,7 +66,8 @@ class Mosquitto:
         self._config = folder / "mosquitto.conf"
         folder.mkdir(parents=True, exist_ok=True)
         me = getpass.getuser()  # else, started by root, it becomes a user who may not write here
-        self._config.write_text(CONFIG.format(port=self.port, folder=folder, queue=queue, me=me))
+        config = AS_IT_COMES if as_it_comes else CONFIG
+        self._config.write_text(config.format(port=self.port, folder=folder, queue=queue, me=me))
         if readable_only:
             rules = folder / "acl"
             rules.write_text(f"topic readwrite #\ntopic deny {readable_only}\n")

@@ -16,7 +16,6 @@ from gateway.mqtt import Endpoint
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xD0, 0xE0
 RECEIVE_MAXIMUM, MAXIMUM_QOS, RETAIN_AVAILABLE, MAXIMUM_PACKET_SIZE = 0x21, 0x24, 0x25, 0x27
-HANG_UP = None
 
 
 @dataclass
@@ -69,6 +68,11 @@ class Scripted:
             if not writer.is_closing():
                 writer.write(bytes([DISCONNECT, 2, code, 0]))
                 writer.close()
+
+    def hang_up(self) -> None:
+        """Without a word."""
+        for writer in self._writers:
+            writer.close()
 
     def events(self) -> list[Published]:
         """What was published, the retained state left out."""

@@ -15,7 +15,7 @@ from consents import NOON_S, record
 from releases import stored
 from scripted_broker import MAXIMUM_PACKET_SIZE, MAXIMUM_QOS, RECEIVE_MAXIMUM, RETAIN_AVAILABLE, Scripted
 
-from gateway import mqtt
+from gateway import mqtt, mqtt_pace
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
 from gateway.counts import Counts
 from gateway.errors import NotConnectedError, RefusedError
@@ -47,7 +47,7 @@ async def running(connection: Any) -> AsyncIterator[None]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ordinary pauses are short, so that a loop would be seen; slow ones are as slow as ever."""
-    monkeypatch.setattr(mqtt, "full_jitter", lambda: full_jitter(0.01, 0.05))
+    monkeypatch.setattr(mqtt_pace, "full_jitter", lambda: full_jitter(0.01, 0.05))
 
 
 CONNECTS = [
@@ -116,6 +116,35 @@ async def test_a_client_that_is_sent_away(code: int, words: str, is_slow: bool) 
             if is_slow:
                 with pytest.raises(NotConnectedError):
                     await connection.publish("a", b"")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_session_taken_over_without_a_word_is_found_out() -> None:
+    """mosquitto 2.0.11 closes the older connection and says nothing: five in a row are no accident."""
+    async with Scripted() as broker:
+        connection = Connection(broker.endpoint(), "gw", Link("sink central"))
+        async with running(connection):
+            for n in range(1, 6):
+                await until(lambda n=n: connection.times_up == n)  # type: ignore[misc]
+                broker.hang_up()
+            await until(lambda: "another client uses the same identifier" in connection.link.detail)
+            await asyncio.sleep(0.3)
+            assert connection.times_up == 5
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_broker_that_starts_again_and_again_is_not_taken_for_that() -> None:
+    """Between two breaks a try fails: that is a broker that was away."""
+    async with Scripted() as broker:
+        connection = Connection(broker.endpoint(), "gw", Link("sink central"))
+        async with running(connection):
+            for n in range(1, 8):
+                await until(lambda n=n: connection.times_up == n)  # type: ignore[misc]
+                broker.welcome, tried = 0x88, len(broker.connects_s)
+                broker.hang_up()
+                await until(lambda tried=tried: len(broker.connects_s) > tried)  # type: ignore[misc]
+                broker.welcome = 0
+            await until(lambda: connection.times_up == 8)
 
 
 async def test_a_refused_state_ends_nothing() -> None:
