@@ -294,7 +294,7 @@ def report(
         [
             "# Soak", "",
             "A store's week through the real daemon and a real broker: `python bench/soak.py` (its head says",
-            "what happens). Medians of each simulated day, in brackets the highest. Flat is what is asked for.",
+            "what happens). Medians of each simulated day, in brackets the highest. Flat is what is wanted.",
             "",
             f"| | {head} |", "|---|" + "---|" * len(days), *rows, "",
             *(f"- {name}: {words}" for name, words in facts.items()),

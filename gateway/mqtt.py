@@ -119,10 +119,8 @@ class Connection:
     async def run(self) -> NoReturn:
         pace = Pace()
         while True:
-            why = BROKEN
-            self._told = None
+            why, times_up, self._told = BROKEN, self.times_up, None
             pace.begin()
-            times_up = self.times_up
             try:
                 await self._stay_connected()
             except (aiomqtt.MqttError, NotConnectedError, RefusedError, OSError, ValueError) as error:
@@ -237,7 +235,7 @@ class Connection:
         client._client._create_socket_connection = lambda: reached  # type: ignore[method-assign]
         with reached.dup() as same:
             try:
-                await self._serve(client)
+                await self._serve(client, same)
             except asyncio.CancelledError:
                 # aiomqtt leaves a connect that is cancelled half open, and its callback stumbles over that.
                 client._client.on_disconnect = None
@@ -246,14 +244,14 @@ class Connection:
                     same.shutdown(socket.SHUT_RDWR)
                 raise
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: aiomqtt.Client, same: socket.socket) -> None:
         async with client:
+            same.close()  # or the connection would outlive its end
             _heed_cancellation()
             # A break that nobody waits for any more would be reported by the event loop as if it were a bug.
             client._disconnected.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-            if (
-                client._client.socket() is None and not client._disconnected.done()
-            ):  # aiomqtt forgets a break that comes with the welcome
+            # aiomqtt forgets a break that comes with the welcome.
+            if client._client.socket() is None and not client._disconnected.done():
                 client._disconnected.set_exception(aiomqtt.MqttError("broken as soon as it was made"))
             if self._limits.lacks:
                 raise RefusedError(self._limits.lacks, is_lasting=True)
