@@ -69,6 +69,7 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
             return
         if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop, notifier):
             return
+        clock.begin()  # it was made when the wall clock may still have said 1970
         async with Outbox(
             settings.gateway.state_dir / "outbox.sqlite", settings.recipients.keys(), counts=assembly.counts
         ) as outbox:

@@ -15,7 +15,7 @@ from daemons import TAG, Place, consent, consuming, raw, sender
 from receiver_model import Receiver
 
 ADDRESSES = 100_000
-SECRETS_LOOKED_FOR = 20_000
+SECRETS_LOOKED_FOR = 5_000
 BATCHES_A_SECOND = 100
 _KINDS = (
     "02011a0aff4c001005{:010x}",  # a phone

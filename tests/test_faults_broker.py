@@ -88,6 +88,7 @@ async def test_a_broker_killed_after_its_acknowledgement_with_the_settings_it_co
         assert dict(at.changes()) == dict.fromkeys(("entering", "entered", "dwelled"), 10)
 
 
+@pytest.mark.slow
 async def test_a_broker_killed_again_and_again_while_cars_come(centred: Centred) -> None:
     """The broker in the centre; that in the store, which could lose what it owes the gateway, stays."""
     far = centred.seen_from_the_centre
@@ -150,6 +151,7 @@ async def test_two_gateways_with_one_identity_do_not_fight(tmp_path: Path, place
             await daemon.stop()
 
 
+@pytest.mark.slow
 async def test_two_gateways_of_one_site(tmp_path: Path, place: Place) -> None:
     """Both see the cars; each has its own ids and its own sequence, and both are complete."""
     other = made(tmp_path / "other", place.broker)

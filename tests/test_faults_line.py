@@ -65,7 +65,8 @@ async def test_a_bad_line_loses_nothing(
     assert dict(at.changes()) == dict.fromkeys(("entering", "entered", "dwelled"), 20)
 
 
-@pytest.mark.parametrize("dead_s", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dead_s", [3, 100])
 async def test_a_line_that_is_dead_for_a_while(line: BadLine, centred: Centred, dead_s: float) -> None:
     """No packet gets through, no error comes either; then the line is back."""
     async with receiver(centred.seen_from_the_centre) as at, sender(centred.place) as s:
@@ -91,6 +92,7 @@ async def test_a_line_that_is_dead_for_a_while(line: BadLine, centred: Centred, 
     await complete(at, centred.place)
 
 
+@pytest.mark.slow
 async def test_a_stop_does_not_wait_for_a_dead_line(line: BadLine, centred: Centred) -> None:
     line.loss = 1.0
     async with centred.place.daemon() as daemon:
