@@ -69,6 +69,7 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
             return
         if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop, notifier):
             return
+        clock.begin()  # it was made when the wall clock may still have said 1970
         async with outbox_of(settings, assembly.counts) as outbox:
             await _Running(assembly, clock, outbox, notifier).until(stop, hang_up, configuration)
     _log.info("stopped; counted: %s", msgspec.json.encode(assembly.pipeline.counted().by_room()).decode())
@@ -158,7 +159,7 @@ class _Running:
             try:
                 async with asyncio.timeout(FAREWELL_S):
                     await uplink.say(alive=False)
-            except (TimeoutError, NotConnectedError):
+            except (TimeoutError, NotConnectedError, RefusedError):
                 continue
 
     def _restate(self) -> None:

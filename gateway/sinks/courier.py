@@ -24,9 +24,9 @@ from msgspec import Meta, Struct
 from gateway.consent import ConsentScreen, Release
 from gateway.consent.screen import Removal
 from gateway.counts import Counts
-from gateway.errors import NotConnectedError, RefusedError
+from gateway.errors import NotConnectedError, RefusedError, TooLargeError
 from gateway.links import Link, full_jitter
-from gateway.outbox import Outbox, Row
+from gateway.outbox import Outbox, Reason, Row
 from gateway.sinks import Delivery, Sink, Tombstone
 from gateway.sinks.pace import Pace
 
@@ -43,7 +43,7 @@ LIVE_S = 60.0
 """An event that waited longer than this is history, and backlog."""
 STALLED_S = 0.5
 """How long a withdrawal waits for the confirmation of what is under way."""
-REMOVALS: tuple[Removal, ...] = ("withdrawn", "expired")
+REMOVALS: tuple[Reason, ...] = ("withdrawn", "expired", "capped")
 PIECE_S = 0.2
 """Shortest pause between two pieces of a backlog, so that it goes in pieces and not one by one."""
 LOOK_AGAIN_S = 1.0
@@ -240,7 +240,7 @@ class Courier:
             expires_in_s=expires_in_s,
         )
 
-    async def _send(self, row: Row, *, historical: bool) -> Literal["confirmed", "failed"] | Removal:
+    async def _send(self, row: Row, *, historical: bool) -> Literal["confirmed", "failed"] | Reason:
         """Asks again whether it may leave; nothing is awaited between the answer and the socket."""
         content = self._content(row)
         if content is None:
@@ -252,6 +252,10 @@ class Courier:
             await self._sink.send(self._delivery(row, content, historical=historical))
         except NotConnectedError:
             return "failed"
+        except TooLargeError as error:  # it would block the rest for ever: a tombstone goes in its place
+            self._counts.count("too_large", self._recipient)
+            self.link.down(f"{error}; an event is given up")
+            return "capped"
         except RefusedError as error:
             self._counts.count("refused", self._recipient)
             self.link.down(str(error))
