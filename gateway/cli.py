@@ -27,9 +27,6 @@ from gateway.cli_words import (
     stand,
 )
 
-NAMED = 5
-"""Zones that a line of `check` names."""
-
 
 def _log_to_stderr() -> None:
     """One line a message; under systemd without a time, which the journal adds."""
@@ -86,43 +83,20 @@ def demo() -> None:
 
 @main.command()
 @click.argument("directory", type=Directory, default=Path())
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @problems_exit(EXIT_PROBLEMS)
-def check(directory: Path) -> None:
+def check(directory: Path, as_json: bool) -> None:
     """Check every file of a configuration and name all problems in one run.
 
+    A problem keeps the gateway from starting; a warning does not, and exits with 0.
     Example: gateway check config/store
     """
-    from gateway import assembly
-    from gateway.calibration.remarks import remarks
-    from gateway.credentials import CREDENTIAL
-    from gateway.settings.gateway_checks import shared_zones
+    from gateway.verbs import check as session
 
-    found = assembly.read_configuration(directory)
-    site = found.site
-    secret = found.settings.identity_keys
-    if secret is not None and secret.startswith(CREDENTIAL) and "CREDENTIALS_DIRECTORY" not in os.environ:
-        click.echo(f"{secret}: not looked at, systemd passes it to the service only", err=True)
-    elif missing := assembly.without_key(found, assembly.identity_keys_of(found.settings)):
-        click.echo(
-            f"{directory}: {missing} irk: or eid: identities have no key and identify nobody", err=True
-        )
-    for remark in remarks(site):
-        click.echo(f"{directory}: {remark}", err=True)
-    for (one, other), shared in shared_zones(found.settings, site).items():
-        click.echo(
-            f"{directory}: {one} and {other} may both hear of {_named(shared)}; by zone and time alone they "
-            "find out who is the same person: docs/privacy.md",
-            err=True,
-        )
-    click.echo(
-        f"{directory}: fine. {len(site.zones)} zones, {len(site.receivers)} receivers, "
-        f"{len(site.beacons)} beacons, {len(site.fences)} fences, "
-        f"{len(found.settings.recipients)} recipients, {assembly.consent_words(found)}."
+    fine = session.check(
+        directory, as_json=as_json, say=click.echo, tell=lambda text: click.echo(text, err=True)
     )
-
-
-def _named(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    sys.exit(0 if fine else EXIT_PROBLEMS)
 
 
 @main.command()
