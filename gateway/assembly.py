@@ -59,6 +59,10 @@ class Configuration(Struct):
     """Of a local file; empty where consents come by a feed."""
     denied: list[str] = []
     """Subjects and identities that no consent can release."""
+    map_problems: list[Problem] = []
+    """Of the map in the directory, where it could not be used and an earlier one is."""
+    map_of: str = ""
+    """When that one was kept."""
 
 
 class Assembly(Struct):
@@ -225,12 +229,18 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
         )
         for name, recipient in settings.recipients.items()
     )
-    facts = {zone.id: (zone.kind, zone.name) for zone in site.zones}
-    facts |= {fence.id: (fence.kind, fence.name) for fence in site.fences}
     counted = tuple(
         Counting(c.recipient, c.purpose, c.legal_basis, c.zones, c.window, c.k) for c in settings.counts
     )
-    return Policy(site.site, settings.gateway.id, recipients, settings.gateway.epoch, facts, counted)
+    return Policy(
+        site.site, settings.gateway.id, recipients, settings.gateway.epoch, zone_facts(site), counted
+    )
+
+
+def zone_facts(site: SiteMap) -> dict[str, tuple[str, str]]:
+    """Kind and name of every zone and fence."""
+    facts = {zone.id: (zone.kind, zone.name) for zone in site.zones}
+    return facts | {fence.id: (fence.kind, fence.name) for fence in site.fences}
 
 
 def _rounding(recipient: str, wanted: Round) -> Rounding:

@@ -59,11 +59,11 @@ def run(directory: Path, clock: str | None) -> None:
 
     Example: gateway run --config /etc/gateway
     """
-    from gateway import assembly, daemon
+    from gateway import assembly, daemon, lastmap
 
     pipeline_clock = _clock(clock)
     _log_to_stderr()
-    configuration = assembly.read_configuration(directory)
+    configuration = lastmap.read_or_last(directory, logging.getLogger("gateway.map").error)
     keys = assembly.keys_of(configuration.settings)
     assembled = assembly.assemble(configuration, keys)
     asyncio.run(daemon.run(assembled, configuration, pipeline_clock))
@@ -97,6 +97,24 @@ def check(directory: Path, as_json: bool) -> None:
         directory, as_json=as_json, say=click.echo, tell=lambda text: click.echo(text, err=True)
     )
     sys.exit(0 if fine else EXIT_PROBLEMS)
+
+
+@main.command()
+@click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@problems_exit(EXIT_PROBLEMS)
+def reload(directory: Path, as_json: bool) -> None:
+    """Have the running gateway take over its map, keys, deny-list and consent file.
+
+    A map with problems changes nothing; stays in zones that did not change go on. As SIGHUP, but answers.
+    Example: gateway reload --config /etc/gateway
+    """
+    from gateway.verbs import reload as session
+
+    done = session.reload(
+        directory, as_json=as_json, say=click.echo, tell=lambda text: click.echo(text, err=True)
+    )
+    sys.exit(0 if done else EXIT_PROBLEMS)
 
 
 @main.command()

@@ -71,9 +71,12 @@ def problems(directory: Path, *, profiles: Collection[str]) -> list[Problem]:
     return sorted([*both.site.problems, *both.own.problems])
 
 
-def look(directory: Path, *, profiles: Collection[str], walked: bool = True) -> Look:
-    """Both files as far as they can be read, for those who have more to say of them."""
-    site = _site(directory, walked=walked)
+def look(
+    directory: Path, *, profiles: Collection[str], walked: bool = True, map_directory: Path | None = None
+) -> Look:
+    """Both files as far as they can be read, for those who have more to say of them. `map_directory`: where
+    the map lies, if not there too."""
+    site = _site(map_directory or directory, walked=walked)
     return Look(site, _own(directory, site, profiles))
 
 
