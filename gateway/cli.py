@@ -124,10 +124,9 @@ def schema(folder: Path | None) -> None:
 
     Example: gateway schema --out config/schema
     """
-    from gateway.profiles.editor_schema import NAME, editor_schema
-    from gateway.settings.schemas import schemas
+    from gateway.verbs.schema import every_schema
 
-    for name, text in (schemas() | {NAME: editor_schema()}).items():
+    for name, text in every_schema().items():
         if folder is None:
             click.echo(text)
         else:

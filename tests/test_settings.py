@@ -14,7 +14,6 @@ from gateway.model import CHANGES, Anchor, Arrival, Circle, Fence, SiteMap, Zone
 from gateway.settings.durations import seconds
 from gateway.settings.gateway import Consent
 from gateway.settings.identities import identity_mistake
-from gateway.settings.schemas import schemas
 from gateway.settings.secrets import Secret
 
 ROOT = Path(__file__).parent.parent
@@ -269,12 +268,3 @@ def test_no_durations(text: object) -> None:
 )
 def test_identity_forms(identity: str, mistake: str) -> None:
     assert identity_mistake(identity) == mistake
-
-
-# --- promises ---
-
-
-def test_the_schemas_for_editors_are_current() -> None:
-    checked_in = {p.name: p.read_text("utf-8") for p in (ROOT / "config" / "schema").glob("*.json")}
-    current = schemas()
-    assert {name: checked_in.get(name) for name in current} == current

@@ -56,7 +56,9 @@ Version = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=False, use_attribute_docstrings=True
+    )
 
 
 class ConsentEntry(_Strict):

@@ -15,6 +15,9 @@ from gateway.settings.gateway import GatewaySettings
 SITE_KEYS: Final = ("site.id",)
 """Of site.yaml these wait for a restart; of gateway.yaml all do."""
 
+REREAD: Final = ("identity_keys", "Feed.file", "Consent.deny")
+"""Keys of gateway.yaml that name a file whose content is taken over, by section."""
+
 
 def waiting(old: tuple[SiteMap, GatewaySettings], new: tuple[SiteMap, GatewaySettings]) -> list[str]:
     """What was changed and waits: `file: dotted.key`, sorted."""
