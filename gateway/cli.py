@@ -167,12 +167,15 @@ def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max
 @click.option("--reorder", type=click.Choice(["hold"]),
               help="hold: wait 30 s for late fixes and decide in the order of their times.")  # fmt: skip
 @click.option("--out", type=NewFile, help="Write here instead of standard output.")
+@click.option("--against", type=Directory, help="Print what differs from a run with this configuration.")
+@click.option("--json", "as_json", is_flag=True, help="With --against: JSON Lines instead of a table.")
 @click.option("--publish", metavar="HOST:PORT", help="Put the signals on this broker instead (loopback).")
 @problems_exit(EXIT_PROBLEMS)
 def replay(recording: Path, directory: Path | None, **options: Any) -> None:
     """Run a recording through the real pipeline: signals in, events out.
 
-    Example: gateway replay monday.jsonl.gz --config /etc/gateway --stage presence
+    With --against: which events a change adds, removes or moves, before it goes live.
+    Example: gateway replay monday.jsonl.gz --config new --against /etc/gateway --stage presence
     """
     from gateway.verbs import replay as session
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -17,10 +18,12 @@ from gateway.calibration.remarks import remarks
 from gateway.consent import Keys
 from gateway.consent.keys import KEY_BYTES, KeyUnusableError
 from gateway.counts import Counts
+from gateway.difference import Told, differences
 from gateway.errors import RecordingError
 from gateway.identity import EveryDevice
 from gateway.model import ConsentSignal, Presence, Signal
 from gateway.settings import load_site
+from gateway.verbs import against
 
 
 class Wanted:
@@ -37,7 +40,13 @@ class Wanted:
         out: Path | None,
         publish: str | None,
         reorder: str | None = None,
+        against: Path | None = None,
+        as_json: bool = False,
     ) -> None:
+        if against is not None and (publish is not None or speed != "max"):
+            raise ValueError("--against compares two whole runs: no --publish and no --speed")
+        if as_json and against is None:
+            raise ValueError("--json goes with --against; what else replay prints is JSON Lines already")
         if all_devices and stage == "release":
             raise ValueError("--all-devices stops before consent: there is nothing to release")
         self.stage = stage or ("presence" if all_devices else "release")
@@ -48,6 +57,8 @@ class Wanted:
         self.out = out
         self.publish = publish
         self.reorder = reorder
+        self.against = against
+        self.as_json = as_json
 
 
 def replay(path: Path, directory: Path, wanted: Wanted) -> None:
@@ -55,6 +66,9 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
     signals: Iterable[Signal] = recording.read(path)
     if wanted.publish is not None:
         _publish(signals, directory, wanted.publish)
+        return
+    if wanted.against is not None:
+        _compare(path, directory, wanted.against, wanted)
         return
     if wanted.speed is not None:
         signals = stages.paced(signals, wanted.speed)
@@ -64,11 +78,39 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
         def emit(line: bytes) -> None:
             file.write(line + b"\n")
 
-        if wanted.all_devices:
-            counts = _survey(signals, directory, wanted, emit)
-        else:
-            counts = _consented(signals, directory, wanted, emit)
+        counts = _play(signals, directory, wanted, emit, _keys)
     print(msgspec.json.encode(counts.by_room()).decode(), file=sys.stderr)
+
+
+def _play(
+    signals: Iterable[Signal],
+    directory: Path,
+    wanted: Wanted,
+    emit: stages.Emit,
+    keys: Callable[[assembly.Configuration], Keys],
+) -> Counts:
+    if wanted.all_devices:
+        return _survey(signals, directory, wanted, emit)
+    return _consented(signals, directory, wanted, emit, keys)
+
+
+def _compare(path: Path, directory: Path, old: Path, wanted: Wanted) -> None:
+    """Both runs have the same keys, so that pseudonyms are the same for the same person."""
+    told: dict[Path, list[Told]] = {}
+    for each in (old, directory):
+        events: list[Told] = []
+
+        def emit(line: bytes, events: list[Told] = events) -> None:
+            events.append(against.told_of(line))
+
+        _play(recording.read(path), each, wanted, emit, lambda _: Keys(bytes(KEY_BYTES)))
+        told[each] = events
+    found = differences(told[old], told[directory])
+    zone = ZoneInfo(load_site(directory).timezone)
+    with _output(wanted.out) as file:
+        for line in against.as_json(found) if wanted.as_json else against.as_table(found, zone):
+            file.write(line.encode() + b"\n")
+    print(against.summary(found, len(told[old]), len(told[directory])), file=sys.stderr)
 
 
 def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
@@ -85,12 +127,18 @@ def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: st
     return tracker.counted()
 
 
-def _consented(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
+def _consented(
+    signals: Iterable[Signal],
+    directory: Path,
+    wanted: Wanted,
+    emit: stages.Emit,
+    keys: Callable[[assembly.Configuration], Keys],
+) -> Counts:
     configuration = assembly.read_configuration(directory)
     if wanted.device_class is not None:
         configuration.site = msgspec.structs.replace(configuration.site, device_class=wanted.device_class)
     assembled = assembly.assemble(
-        configuration, _keys(configuration), hold=wanted.reorder == "hold", confirmed=True
+        configuration, keys(configuration), hold=wanted.reorder == "hold", confirmed=True
     )
     pipeline = assembled.pipeline
     pipeline.deny(configuration.denied, 0.0)
