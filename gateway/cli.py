@@ -141,16 +141,22 @@ def schema(folder: Path | None) -> None:
 )
 @click.option("--max-mb", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--max-hours", type=click.FloatRange(0, min_open=True), default=24.0, show_default=True)
+@click.option(
+    "--rolling", is_flag=True, help="Drop the oldest instead of ending when full or over the hours."
+)
 @problems_exit(EXIT_PROBLEMS)
-def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max_hours: float) -> None:
+def record(  # noqa: PLR0917 - click passes them by name
+    directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max_hours: float, rolling: bool
+) -> None:
     """Record what is heard of enrolled devices, and of nobody else, until stopped or full.
 
+    With --rolling the last hours are always there, for `replay --against` before a change.
     Example: gateway record --config /etc/gateway --out monday.jsonl.gz
     """
     from gateway.verbs import record as session
 
     _log_to_stderr()
-    limits = session.Limits(max_bytes=max_mb << 20, max_s=max_hours * 3600)
+    limits = session.Limits(max_bytes=max_mb << 20, max_s=max_hours * 3600, rolling=rolling)
     lines = asyncio.run(session.record(directory, out, survey, limits))
     click.echo(f"{out}: {lines} lines", err=True)
 
