@@ -118,6 +118,22 @@ def reload(directory: Path, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("subject")
+@click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@problems_exit(EXIT_PROBLEMS)
+def why(subject: str, directory: Path, as_json: bool) -> None:
+    """Why the running gateway says what it says of one subject now, and who may know.
+
+    Of an earlier moment: `gateway replay --explain`. It is noted in the audit log.
+    Example: gateway why card-1234 --config /etc/gateway
+    """
+    from gateway.verbs import why as session
+
+    session.why(subject, directory, as_json=as_json, say=click.echo)
+
+
+@main.command()
 @click.option("--out", "folder", type=Directory, help="Write the schema files here; default: print them.")
 def schema(folder: Path | None) -> None:
     """The JSON Schemas of the YAML files, for completion in an editor.
@@ -174,13 +190,16 @@ def record(  # noqa: PLR0917 - click passes them by name
               help="hold: wait 30 s for late fixes and decide in the order of their times.")  # fmt: skip
 @click.option("--out", type=NewFile, help="Write here instead of standard output.")
 @click.option("--against", type=Directory, help="Print what differs from a run with this configuration.")
-@click.option("--json", "as_json", is_flag=True, help="With --against: JSON Lines instead of a table.")
+@click.option("--explain", metavar="SUBJECT", help="Tell the story of each event of this subject.")
+@click.option("--at", metavar="TIME", help="With --explain: the state at such a time, as 09:30:00.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, with --against or --explain.")
 @click.option("--publish", metavar="HOST:PORT", help="Put the signals on this broker instead (loopback).")
 @problems_exit(EXIT_PROBLEMS)
 def replay(recording: Path, directory: Path | None, **options: Any) -> None:
     """Run a recording through the real pipeline: signals in, events out.
 
-    With --against: which events a change adds, removes or moves, before it goes live.
+    With --against: which events a change adds, removes or moves, before it goes live. With --explain: why
+    one subject was said to be somewhere, and to whom.
     Example: gateway replay monday.jsonl.gz --config new --against /etc/gateway --stage presence
     """
     from gateway.verbs import replay as session

@@ -185,6 +185,8 @@ class _Running:
                 return await self._desk.export(request.subject)
             case "withdraw" | "erase":
                 return await self._desk.object(request.subject, erase=request.do == "erase")
+            case "why":
+                return self._desk.why(request.subject)
             case "reload":
                 return msgspec.structs.asdict(await self._reloading.everything())
             case "reread":

@@ -17,6 +17,7 @@ from gateway.consent.drivers import VEHICLE
 from gateway.consent.footfall import Footfall
 from gateway.consent.waiting import WaitingRoom
 from gateway.core import Core
+from gateway.core.explaining import Story
 from gateway.counts import Counts
 from gateway.identity import Identification
 from gateway.model import (
@@ -96,6 +97,9 @@ class Tracker:
 
     def is_receiver(self, name: str) -> bool:
         return self._identification.is_receiver(name)
+
+    def explain(self, subject: str) -> Story:
+        return self._core.explain(subject)
 
     def replace_site(self, site: SiteMap) -> list[Presence]:
         """Another map from now on; see `Core.replace_site`."""
@@ -188,6 +192,10 @@ class Pipeline:
     def is_receiver(self, name: str) -> bool:
         """Whether the map has a receiver of this name."""
         return self._tracker.is_receiver(name)
+
+    def explain(self, subject: str) -> Story:
+        """What the core knows of the subject now; see `Core.explain`."""
+        return self._tracker.explain(subject)
 
     def replace_site(self, site: SiteMap, facts: Mapping[str, tuple[str, str]]) -> Outcome:
         """Another map, between two signals: what is equal in both keeps its stays, the rest is closed with
