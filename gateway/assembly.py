@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -256,7 +255,7 @@ def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
     broker = settings.brokers[name]
     try:
         password = broker.password and credentials.read(broker.password).decode().strip()
-        tls = Certificates(f"brokers.{name}", partial(_tls, broker.tls)) if broker.tls else None
+        tls = _certificates(f"brokers.{name}", broker.tls) if broker.tls else None
     except (OSError, UnicodeDecodeError, SecretUnusableError) as error:  # ssl.SSLError is an OSError
         filename, words = getattr(error, "filename", None), getattr(error, "strerror", None) or error
         text = f"brokers.{name}: {filename}: {words}" if filename else f"brokers.{name}: {words}"
@@ -276,7 +275,7 @@ def http_place_of(feed: HttpFeed) -> Place:
     """Where consents come from over HTTP. ConfigError for a secret or a certificate that cannot serve."""
     token = feed.token
     try:
-        tls = _tls(feed.tls or Tls())
+        tls = _certificates("consent.feed.http", feed.tls or Tls())
         if token is not None:
             bearer_token(token)
     except (OSError, SecretUnusableError) as error:
@@ -289,7 +288,7 @@ def partner_of(recipient: str, webhook: Webhook) -> Partner:
     """Where a recipient's events are posted. ConfigError for a secret or a certificate that cannot serve."""
     read = partial(_signing_keys, webhook.secret)
     try:
-        tls = _tls(webhook.tls or Tls())
+        tls = _certificates(f"recipients.{recipient}.webhook", webhook.tls or Tls())
         read()
     except (OSError, SecretUnusableError) as error:
         text = f"recipients.{recipient}.webhook: {error}"
@@ -309,8 +308,5 @@ def bearer_token(secret: Secret) -> str:
     return token
 
 
-def _tls(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca)
-    if tls.cert is not None and tls.key is not None:
-        context.load_cert_chain(tls.cert, credentials.guarded(tls.key))
-    return context
+def _certificates(of: str, tls: Tls) -> Certificates:
+    return Certificates(of, ca=tls.ca, cert=tls.cert, key=tls.key)

@@ -25,11 +25,11 @@ packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# What the program is made of: the sources and the Python that runs them.
+# What the program is made of: the sources, the libraries, and the Python that runs them.
 fingerprint() {
   {
-    find gateway firmware_profiles setup.py pyproject.toml -type f \
-      \( -name '*.py' -o -name '*.pxd' -o -name '*.yaml' -o -name '*.toml' -o -name '*.typed' \) -print0 |
+    find gateway firmware_profiles setup.py pyproject.toml systemd/requirements.lock -type f \
+      \( -name '*.py' -o -name '*.pxd' -o -name '*.yaml' -o -name '*.toml' -o -name '*.typed' -o -name '*.lock' \) -print0 |
       LC_ALL=C sort -z | xargs -0 sha256sum
     "$python" -c 'import sys; print(sys.version)'
   } | sha256sum | cut -c1-12
@@ -47,7 +47,9 @@ program() {
     rm -rf build  # of another version
     install -d -m 0755 "$root$opt"
     "$python" -m venv "$root$opt/$version"
-    "$root$opt/$version/bin/python" -m pip install --quiet --disable-pip-version-check .
+    local pip=("$root$opt/$version/bin/python" -m pip --disable-pip-version-check install --quiet)
+    "${pip[@]}" --require-hashes --only-binary :all: -r systemd/requirements.lock
+    "${pip[@]}" --no-deps --no-build-isolation .
     "$root$opt/$version/bin/gateway" --version
     touch "$root$opt/$version/complete"
   fi
@@ -69,7 +71,7 @@ files() {
 }
 
 configuration() {
-  [[ -n $root ]] || systemd-sysusers systemd/gateway.sysusers
+  [[ -n $root ]] || systemd-sysusers "$PWD/systemd/gateway.sysusers"
   [[ -d $root/etc/gateway ]] || fresh=yes
   install -d -m 0750 "$root/etc/gateway"
   install -d -m 0700 "$root/etc/gateway/credentials"

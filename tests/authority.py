@@ -48,6 +48,13 @@ class Authority:
             context.load_cert_chain(*self.issue(name))
         return context
 
+    def serving(self, name: str = "server") -> ssl.SSLContext:
+        """Of a server with a new certificate, which wants one of its clients too."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.ca)
+        context.load_cert_chain(*self.issue(name))
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
     def _certificate(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         ours = self._key.public_key()

@@ -35,6 +35,8 @@ class ConsentServer:
         self.answered: list[int] = []
         self._page, self._token, self._tls = page, token, tls
         self.url = ""
+        self._server: asyncio.Server
+        self._writers: list[asyncio.StreamWriter] = []
 
     def put(self, subject: str, record: bytes) -> None:
         self.changes.append((subject, record))
@@ -46,15 +48,24 @@ class ConsentServer:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[ConsentServer]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        port = self._server.sockets[0].getsockname()[1]
         self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}/consents"
         try:
             yield self
         finally:
-            server.close()
+            self._server.close()
+
+    async def restart(self, tls: ssl.SSLContext) -> None:
+        """At the same address; who was connected is not any more."""
+        host, port = self._server.sockets[0].getsockname()
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")

@@ -139,7 +139,7 @@ class Daemon:
             file.seek(self._before)
             return file.read()
 
-    async def says(self, words: str, seconds: float = 20.0) -> None:
+    async def says(self, words: str, seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while words not in self.said():
                 assert self.process.returncode is None, self.said()
@@ -157,7 +157,7 @@ class Daemon:
         """Seconds that a clean stop took; it must end with exit code 0."""
         began_s = time.monotonic()
         self.process.send_signal(number)
-        code = await asyncio.wait_for(self.process.wait(), 20)
+        code = await asyncio.wait_for(self.process.wait(), 60)
         assert code == 0, self.said()
         return time.monotonic() - began_s
 
@@ -296,7 +296,7 @@ def arrival(t0_s: float) -> Iterator[tuple[float, float, float]]:
             yield t0_s + n, 50.0007, 0.0
 
 
-async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - the condition is anything
             await asyncio.sleep(0.02)

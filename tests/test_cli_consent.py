@@ -18,7 +18,7 @@ from withdrawals import gate, reads_socket, stock, verb
 
 from gateway.mqtt import Incoming
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 FILE = """\
 # Kept by the service desk.

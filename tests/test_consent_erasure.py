@@ -23,8 +23,6 @@ from gateway.model import Sighting
 from gateway.mqtt import Connection
 from gateway.recording import format_line
 
-pytestmark = pytest.mark.timeout(180)
-
 ANNA = "card-4711-anna"
 MAC = "a4:cf:12:9e:01:77"
 RECORD_ID = f"{ANNA}/c-1"
@@ -118,7 +116,7 @@ async def test_no_trace(place: Place, each: int) -> None:
             speaking.cancel()
             if recorder is not None:
                 recorder.send_signal(signal.SIGTERM)
-                _, complained_too = await asyncio.wait_for(recorder.communicate(), 20)
+                _, complained_too = await asyncio.wait_for(recorder.communicate(), 60)
                 assert found_in(complained_too) == []
             await daemon.stop()
     assert traces(place, *TRACES) == {}
@@ -135,7 +133,7 @@ async def recording(place: Place, out: Path) -> asyncio.subprocess.Process:
     command = (sys.executable, "-m", "gateway", "record", "--config", str(place.config), "--out", str(out))
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while b"source local: up" not in await process.stderr.readline():
             pass
     return process

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
+import functools
 import json
+import shutil
 import ssl
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
@@ -14,29 +14,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authority import Authority
 from consent_feeds import ADDRESS, erasure, payload, signed
 from consent_server import Answer, ConsentServer, page
 from consents import NOON_S
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from daemons import until
 
 from gateway.assembly import bearer_token
+from gateway.certificates import Certificates
 from gateway.consent import pages
 from gateway.consent.pages import MAX_PAGE_BYTES, PagedFeed, PageError
 from gateway.consent.register import Register
 from gateway.consent.signature import Signers
 from gateway.counts import Counts
 from gateway.credentials import SecretUnusableError
+from gateway.https import Tls
 from gateway.lanes import Lanes
 from gateway.links import retry_after_s
 from gateway.model import ConsentSignal, FeedState
 from gateway.settings.secrets import Secret
 from gateway.sources import consent_http
 from gateway.sources.consent_http import ConsentHttp, Place
+
+SYSTEM = functools.cache(ssl.create_default_context)
 
 
 class Asker:
@@ -48,7 +49,7 @@ class Asker:
         *,
         signers: Signers | None = None,
         token: Callable[[], str] | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Tls = SYSTEM,
     ) -> None:
         self.counts = Counts()
         self.lanes = Lanes(self.counts)
@@ -57,7 +58,7 @@ class Asker:
         self.completes = 0
         self.t_s = NOON_S
         self.feed = PagedFeed("test", self.counts, signers)
-        place = Place(url, 0.05, tls or ssl.create_default_context(), token)
+        place = Place(url, 0.05, tls, token)
         self.source = ConsentHttp(place, self.feed, self.lanes, lambda: self.t_s)
 
     @property
@@ -250,48 +251,46 @@ def test_tokens_that_cannot_serve(tmp_path: Path, content: bytes, mode: int, wor
         bearer_token(Secret(file))
 
 
-def certified(
-    folder: Path, name: str, issuer: tuple[x509.Certificate, Any] | None
-) -> tuple[x509.Certificate, Any]:
-    """A certificate and its key, also as `<name>.pem` and `<name>.key`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    )  # fmt: skip
-    certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
-    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate, key
-
-
 async def test_tls_with_a_ca_and_a_client_certificate(tmp_path: Path) -> None:
-    ca = certified(tmp_path, "ca", None)
-    certified(tmp_path, "server", ca)
-    certified(tmp_path, "pi-01", ca)
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "ca.pem")
-    serving.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
-    serving.verify_mode = ssl.CERT_REQUIRED
-    with_ca = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-    with_both = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-    with_both.load_cert_chain(tmp_path / "pi-01.pem", tmp_path / "pi-01.key")
-    async with ConsentServer(tls=serving).serving() as server:
+    authority = Authority(tmp_path)
+    with_ca, with_both = authority.context(None), authority.context("pi-01")
+    async with ConsentServer(tls=authority.serving()).serving() as server:
         server.put("anna", payload("anna"))
-        for tls in (None, with_ca):  # an unknown authority; nobody that the server knows
+        for tls in (SYSTEM, lambda: with_ca):  # an unknown authority; nobody that the server knows
             async with Asker(server.url, tls=tls).asking() as ear:
                 await until(lambda ear=ear: "trying again" in ear.source.link.detail)  # type: ignore[misc]
                 assert ear.admits("anna") == []
-        async with Asker(server.url, tls=with_both).asking() as ear:
+        async with Asker(server.url, tls=lambda: with_both).asking() as ear:
             await until(lambda: ear.admits("anna") == ["anna"])
+
+
+async def test_certificates_change_while_it_asks(tmp_path: Path) -> None:
+    """The authority changes, and with it everything. The log says once that a key is missing yet, and no more."""
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+
+    for authority in (old, new):
+        authority.issue("pi-01")
+
+    def take(authority: Authority, *names: str) -> None:
+        for name in names:
+            shutil.copy(authority.folder / name, mine / name)
+
+    take(old, "ca.pem", "pi-01.pem", "pi-01.key")
+    tls = Certificates("feed", ca=mine / "ca.pem", cert=mine / "pi-01.pem", key=str(mine / "pi-01.key"))
+    async with ConsentServer(tls=old.serving()).serving() as server:
+        server.put("anna", payload("anna"))
+        async with Asker(server.url, tls=tls).asking() as ear:
+            await until(lambda: ear.admits("anna") == ["anna"])
+            await server.restart(new.serving())
+            server.put("ben", payload("ben"))
+            await until(lambda: "trying again" in ear.source.link.detail)
+            take(new, "ca.pem", "pi-01.pem")
+            await asyncio.sleep(0.3)
+            assert ear.admits("ben") == []
+            take(new, "pi-01.key")
+            await until(lambda: ear.admits("ben") == ["ben"])
 
 
 # --- the feed alone: pages in, signals out ---

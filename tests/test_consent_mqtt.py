@@ -234,7 +234,7 @@ async def test_a_broker_user_cannot_grant(broker: Mosquitto) -> None:
             await at.say(f"{ADDRESS}_manifest", manifest({**retained, **forged}, NOON_S + 30))
             await until(lambda: ear.counts.of("consent_feed", "manifest_unsigned") == 1)
             assert [ear.register.admits(s, NOON_S) for s in ("mallory", "eve")] == [False, False]
-            assert ear.state.doubt == "unmatched"
+            await until(lambda: ear.state.doubt == "unmatched")
             for name in forged:
                 await at.say(f"{ADDRESS}{name}", b"")
             await at.say(f"{ADDRESS}_manifest", right)

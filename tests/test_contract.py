@@ -198,7 +198,7 @@ async def _wire(folder: Path) -> dict[str, list[Event]]:
         couriers = [Courier(name, "puback", sink=Wire(name, found), outbox=outbox, screen=people,
                             clock=lambda: T0 + 1000, counts=Counts()) for name in names]  # fmt: skip
         running = [asyncio.create_task(courier.run()) for courier in couriers]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while any((await outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
                 await asyncio.sleep(0.01)
         for task in running:

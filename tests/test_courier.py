@@ -104,7 +104,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Open]:
 
 
 async def until(true: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             answer = true()
             if answer if isinstance(answer, bool) else await answer:

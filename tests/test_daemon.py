@@ -33,8 +33,6 @@ from mosquitto import Mosquitto
 
 from gateway.mqtt import Connection
 
-pytestmark = pytest.mark.timeout(90)
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
@@ -114,7 +112,7 @@ async def test_without_consent_nothing_leaves_a_trace(place: Place, tmp_path: Pa
     async with place.daemon() as daemon, platform(place) as at, sender(place) as s:
         recorder = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         assert recorder.stderr is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while b"source local: up" not in await recorder.stderr.readline():
                 pass
         await daemon.ready()
@@ -123,7 +121,7 @@ async def test_without_consent_nothing_leaves_a_trace(place: Place, tmp_path: Pa
         await stand(s, "pi-01", 5, 2, 77, 1)
         await until(lambda: "entered" in at.zone_changes("cereals"))
         recorder.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(recorder.communicate(), 20)
+        await asyncio.wait_for(recorder.communicate(), 60)
         assert recorder.returncode == 0
         await daemon.stop()
     assert {e["subject"] for e in at.events.values()} == {"anna"}

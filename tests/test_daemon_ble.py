@@ -12,7 +12,6 @@ from daemons import TAG, Place, consent, platform, until
 from fake_bluez import FakeBluez, private_bus
 from mosquitto import Mosquitto
 
-pytestmark = pytest.mark.timeout(60)
 PHONE, STRANGER = "C3:00:00:25:EF:6A", "DE:AD:00:00:BE:EF"
 UUID = "e2c56db5dffb48d2b060d0f5a71096e0"
 

@@ -15,8 +15,6 @@ from mosquitto import Mosquitto
 from paho.mqtt.enums import CallbackAPIVersion
 from test_identity_resolvable import IRK, OTHER, address
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:

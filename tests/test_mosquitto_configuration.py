@@ -20,8 +20,6 @@ from gateway.errors import RefusedError
 from gateway.links import Link
 from gateway.mqtt import Connection, Endpoint, Incoming
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
@@ -64,7 +62,7 @@ async def connected(
     )
     task = asyncio.create_task(connection.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await connection.wait_up()
         yield connection, heard
     finally:
@@ -330,5 +328,5 @@ async def test_a_secret_that_others_can_read_is_refused(place: Secured, secret: 
     named = {"gw.key": "credential:gw.key", "password": "credential:store-password"}[secret]
     settings.write_text(settings.read_text().replace(named, secret))
     async with place.daemon(**place.environ) as daemon:
-        assert await asyncio.wait_for(daemon.process.wait(), 20) == 78, daemon.said()
+        assert await asyncio.wait_for(daemon.process.wait(), 60) == 78, daemon.said()
         assert "open to others (mode 0644)" in daemon.said()

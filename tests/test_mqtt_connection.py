@@ -31,7 +31,7 @@ async def connected(endpoint: Endpoint, name: str, **options: Any) -> AsyncItera
     connection = Connection(endpoint, name, Link(name), **options)
     task = asyncio.create_task(connection.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await connection.wait_up()
         yield connection
     finally:

@@ -194,7 +194,7 @@ async def test_a_count_goes_through_outbox_and_courier_and_no_withdrawal_reaches
         courier = Courier("platform", "puback", sink=listener, outbox=outbox, screen=shop.screen,
                           clock=lambda: NOON_S + W + 100, counts=Counts())  # fmt: skip
         running = asyncio.create_task(courier.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await outbox.backlog())["platform"]:  # noqa: ASYNC110 - the disk knows
                 await asyncio.sleep(0.01)
         running.cancel()

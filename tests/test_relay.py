@@ -277,7 +277,6 @@ async def advertise(fake: FakeBluez, rssi: int, seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(90)
 async def test_a_gateway_with_two_relays(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         gateway = Place(tmp_path, broker)
@@ -328,7 +327,6 @@ async def test_a_gateway_with_two_relays(tmp_path: Path) -> None:
                 assert trace not in place.log.read_text()
 
 
-@pytest.mark.timeout(60)
 async def test_a_gateway_may_relay_as_well(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         place = Place(tmp_path, broker)

@@ -99,7 +99,7 @@ async def _listen(directory: Path) -> Heard:
             screen.know(register.absorb([record(subject, version=2, consents=[])]))
             await outbox.purge([Withdrawal(subject, screen.subject_key(subject), OPEN)])
         running = [asyncio.create_task(courier.run()) for courier in couriers]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while any((await outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
                 await asyncio.sleep(0.01)
         for task in running:

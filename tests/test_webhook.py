@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from authority import Authority
 from consents import NOON_S, PURPOSE, entry, record
 from daemons import TAG, Place, arrival, consent, drove, platform, sender
 from jsonschema import Draft7Validator
 from mosquitto import Mosquitto
 from partner_server import KEY, PartnerServer
 from releases import stored
-from test_consent_http import certified
+from test_consent_http import SYSTEM
 
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
 from gateway.consent.bars import OPEN, Withdrawal
 from gateway.contract import schema_of
 from gateway.counts import Counts
 from gateway.credentials import SecretUnusableError
+from gateway.https import Tls
 from gateway.model import Presence
 from gateway.outbox import Outbox, Transaction
 from gateway.outbox import outbox as outbox_room
@@ -105,10 +106,7 @@ class Town:
         self.screen.know(self.register.absorb(consenting))
         self.tasks = contextlib.ExitStack()
 
-    def way(
-        self, url: str, name: str = "parking", *, keys: str = KEY, tls: ssl.SSLContext | None = None
-    ) -> Way:
-        tls = tls or ssl.create_default_context()
+    def way(self, url: str, name: str = "parking", *, keys: str = KEY, tls: Tls = SYSTEM) -> Way:
         partner = Partner(name, url, tls, lambda: signing_keys(keys.encode(), "secret"))
         way = Way(name, self.outbox, self.screen, self.counts, partner)
         self.tasks.callback(asyncio.create_task(way.run()).cancel)
@@ -312,19 +310,13 @@ async def test_a_withdrawal_breaks_what_hangs(town: Town) -> None:
 
 
 async def test_tls_with_a_ca_and_a_client_certificate(town: Town, tmp_path: Path) -> None:
-    ca = certified(tmp_path, "ca", None)
-    certified(tmp_path, "server", ca)
-    certified(tmp_path, "pi-01", ca)
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "ca.pem")
-    serving.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
-    serving.verify_mode = ssl.CERT_REQUIRED
-    with_both = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-    with_both.load_cert_chain(tmp_path / "pi-01.pem", tmp_path / "pi-01.key")
-    async with PartnerServer(tls=serving).serving() as server:
+    authority = Authority(tmp_path)
+    async with PartnerServer(tls=authority.serving()).serving() as server:
         await town.happen(1)
         stranger = town.way(server.url, "insurer")
         await until(lambda: "CERTIFICATE_VERIFY_FAILED" in stranger.sink.link.detail)
-        way = town.way(server.url, tls=with_both)
+        ours = authority.context("pi-01")
+        way = town.way(server.url, tls=lambda: ours)
         await until(way.is_empty)
         assert [event["recipient"] for event in server.events] == ["parking"]
 
@@ -332,7 +324,6 @@ async def test_tls_with_a_ca_and_a_client_certificate(town: Town, tmp_path: Path
 # --- the daemon ---
 
 
-@pytest.mark.timeout(90)
 async def test_a_partner_of_the_daemon(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         place = Place(tmp_path, broker)

@@ -239,7 +239,7 @@ def traces(place: Place, *needles: bytes | str) -> dict[str, list[str]]:
 
 async def reads_socket(daemon: Daemon, state: Path) -> None:
     """Until the daemon can be asked."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (state / "gateway.sock").exists():
             assert daemon.process.returncode is None, daemon.said()
             await asyncio.sleep(0.02)

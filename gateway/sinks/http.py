@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -19,6 +17,7 @@ from msgspec import Struct
 from gateway import __version__
 from gateway.credentials import SecretUnusableError
 from gateway.errors import NotConnectedError, RefusedError
+from gateway.https import Tls, Visits
 from gateway.links import Link, discard_unsent, full_jitter, retry_after_s
 from gateway.sinks import Delivery, cloudevents
 from gateway.sinks.signing import signed_headers
@@ -54,7 +53,7 @@ class Partner(Struct, frozen=True):
 
     recipient: str
     url: str
-    tls: ssl.SSLContext
+    tls: Tls
     keys: Callable[[], list[bytes]]
     """Read for each batch, so that they can be changed; SecretUnusableError."""
 
@@ -81,23 +80,14 @@ class WebhookSink:
         self._pauses = full_jitter(SLOWLY_S, SLOWEST_S)
 
     async def run(self) -> NoReturn:
-        import httpx  # noqa: PLC0415 - loaded only where there is a webhook
-
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every request
-        async with httpx.AsyncClient(
-            verify=self._partner.tls,
-            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=1),
-            follow_redirects=False,
-            trust_env=False,
-        ) as client:
+        async with Visits(self._partner.tls, silence_s=ANSWER_S, connect_s=CONNECT_S) as visits:
             while True:
                 await self._wanted.wait()
                 batch = self._next_batch()
                 if not batch:
                     self._wanted.clear()
                     continue
-                self._posting = asyncio.create_task(self._post(client, batch))
+                self._posting = asyncio.create_task(self._post(visits, batch))
                 try:
                     await asyncio.wait({self._posting})
                 finally:
@@ -136,7 +126,7 @@ class WebhookSink:
             batch.append(self._waiting.pop(0))
         return [waiting for waiting in batch if not waiting.confirmed.done()]
 
-    async def _post(self, client: httpx.AsyncClient, batch: Sequence[_Waiting]) -> None:
+    async def _post(self, visits: Visits, batch: Sequence[_Waiting]) -> None:
         """Returns when the partner has them. NotConnectedError or RefusedError when it has not."""
         body = b"[" + b",".join(waiting.body for waiting in batch) + b"]"
         same = hashlib.sha256("\n".join(waiting.id for waiting in batch).encode()).hexdigest()[:32]
@@ -146,6 +136,7 @@ class WebhookSink:
             "accept-encoding": "identity",
             "user-agent": f"presence-gateway/{__version__}",
         }
+        client = await visits.client()
         async with (
             asyncio.timeout(ANSWER_S),
             client.stream(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from msgspec import Struct
 from gateway.consent.pages import MAX_PAGE_BYTES, PagedFeed, PageError
 from gateway.credentials import SecretUnusableError
 from gateway.errors import GatewayError
+from gateway.https import Tls, Visits
 from gateway.lanes import Lanes
 from gateway.links import Link, full_jitter, retry_after_s
 from gateway.model import ConsentSignal, Signal
@@ -53,7 +53,7 @@ class Place(Struct, frozen=True):
 
     url: str
     interval_s: float
-    tls: ssl.SSLContext
+    tls: Tls
     token: Callable[[], str] | None = None
     """Read for each request, so that it can be changed; SecretUnusableError."""
 
@@ -69,19 +69,13 @@ class ConsentHttp:
     async def run(self) -> None:
         import httpx  # noqa: PLC0415 - loaded only where there is such a feed
 
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every cursor
         self._lanes.control(self._feed.start(self._clock()))
         pauses = full_jitter()
-        async with httpx.AsyncClient(
-            verify=self._place.tls,
-            timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
-            follow_redirects=False,
-            trust_env=False,
-        ) as client:
+        async with Visits(self._place.tls, silence_s=SILENCE_S, connect_s=CONNECT_S) as visits:
             while True:
                 try:
                     async with asyncio.timeout(PAGE_S):
-                        body, asked_s = await self._ask(client)
+                        body, asked_s = await self._ask(await visits.client())
                     is_complete = await self._absorb(body, asked_s)
                 except (httpx.HTTPError, GatewayError, TimeoutError) as error:
                     self.link.down(f"{_words(error)}; trying again")
