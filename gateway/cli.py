@@ -247,6 +247,21 @@ def scan(directory: Path | None, seconds: float, adapter: str | None, as_json: b
     asyncio.run(session.scan(wanted, click.echo, lambda text: click.echo(text, err=True)))
 
 
+@main.command("map")
+@click.argument("directory", type=Directory, default=Path())
+@click.option("--out", type=NewFile, help="New file, .svg; default: standard output.")
+@click.option("--lang", type=click.Choice(["en", "de"]), default="en", show_default=True)
+@problems_exit(EXIT_PROBLEMS)
+def map_verb(directory: Path, out: Path | None, lang: str) -> None:
+    """Draw the map: floors in metres, and what lies outside as outlines in metres apart.
+
+    Needs site.yaml only. Example: gateway map config/store --out plan.svg
+    """
+    from gateway.verbs.map import draw
+
+    draw(directory, out, lang, click.echo)
+
+
 main.add_command(simulate)
 main.add_command(consent)
 

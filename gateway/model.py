@@ -269,6 +269,13 @@ class Fence(Struct, frozen=True):
     arrival: Arrival = Arrival()
 
 
+class Floor(Struct, frozen=True):
+    id: str
+    name: str
+    bounds: tuple[Point, Point] | None = None
+    """Two opposite corners, metres; None: as far as its zones and anchors reach."""
+
+
 class SiteMap(Struct, frozen=True):
     site: str
     name: str = ""
@@ -279,6 +286,7 @@ class SiteMap(Struct, frozen=True):
     beacons: tuple[Anchor, ...] = ()
     fences: tuple[Fence, ...] = ()
     calibration: Calibration | None = None
+    floors: tuple[Floor, ...] = ()
 
 
 # --- presence ---
