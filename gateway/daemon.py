@@ -9,23 +9,22 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway import __version__
-from gateway.assembly import Assembly, Configuration, endpoint_of, identity_keys_of, partner_of
+from gateway.assembly import Assembly, Configuration, endpoint_of, partner_of
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
-from gateway.consent import load_consent_file, load_deny_list
 from gateway.control import ControlServer, Request
 from gateway.custody import Custody
 from gateway.desk import Desk
-from gateway.errors import ConfigError, GatewayError, NotConnectedError, RefusedError
+from gateway.errors import GatewayError, NotConnectedError, RefusedError
 from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
 from gateway.links import LOOPBACK, words_of
@@ -33,6 +32,7 @@ from gateway.model import PLATFORM, ConsentSignal
 from gateway.notify import Notifier
 from gateway.outbox import Outbox
 from gateway.pump import Pump
+from gateway.reload import Reload
 from gateway.settings import GatewaySettings
 from gateway.sinks import Sink
 from gateway.sinks.courier import Courier
@@ -48,8 +48,6 @@ FAREWELL_S = 1.5
 CLOCK_LOOK_S = 1.0
 
 _log = logging.getLogger("gateway.daemon")
-_P = TypeVar("_P")
-_T = TypeVar("_T")
 
 
 async def run(assembly: Assembly, configuration: Configuration, clock: PipelineClock) -> None:
@@ -87,6 +85,7 @@ class _Running:
         self._lanes = Lanes(assembly.counts, heed=assembly.screen.heed)
         self._custody = Custody(assembly, outbox, self._lanes, clock)
         self._pump = Pump(self._lanes, assembly.pipeline, outbox, self._custody, clock)
+        self._reloading = Reload(assembly, self._pump, self._lanes, clock)
         self._relay = relay_of(assembly)
         self._sources: list[Source] = list(
             sources_of(assembly, self._lanes, clock, role="in", persistent=True, relay=self._relay)
@@ -175,7 +174,7 @@ class _Running:
             case "withdraw" | "erase":
                 return await self._desk.object(request.subject, erase=request.do == "erase")
             case "reread":
-                await self._reread()
+                await self._reloading.reread()
                 return {}
 
     def _progress(self) -> float:
@@ -190,28 +189,8 @@ class _Running:
 
     async def _reload(self) -> None:
         self._notifier.reloading()
-        await self._reread()
+        await self._reloading.reread()
         self._notifier.ready()
-
-    async def _reread(self) -> None:
-        """SIGHUP: identity keys, deny-list and consent file again, each as a whole."""
-        settings, pipeline = self._assembly.settings, self._assembly.pipeline
-        if settings.identity_keys is not None:  # first: who is enrolled now may need one
-            keys = await _read_again("the identity keys", identity_keys_of, settings)
-            if keys is not None:
-                _log.info("identity keys taken over: %d irk, %d eid, %d bind", *keys.numbers)
-                self._assembly.identity_keys = keys
-                pipeline.rekey(keys)
-        listed = settings.consent.deny if settings.consent else None
-        denied = await _read_again(listed.name, load_deny_list, listed) if listed else None
-        if listed and denied is not None:
-            _log.info("%s taken over: %d entries", listed.name, len(denied))
-            await self._pump.store(pipeline.deny(denied, self._clock()))
-        file = settings.consent.feed.file if settings.consent else None
-        records = await _read_again(file.name, load_consent_file, file) if file else None
-        if file and records is not None:
-            _log.info("%s taken over: %d records", file.name, len(records))
-            self._lanes.control(ConsentSignal(self._clock(), tuple(records), complete=True))
 
     def _make_uplinks(self) -> Iterator[Uplink]:
         settings, site = self._assembly.settings, self._assembly.site
@@ -254,15 +233,6 @@ class _Running:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
         facts = {"version": __version__, "generation": self._outbox.generation, "clock": clock}
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
-
-
-async def _read_again(what: str, read: Callable[[_P], _T], place: _P) -> _T | None:
-    """None for a broken file, which changes nothing and says why."""
-    try:
-        return await asyncio.to_thread(read, place)
-    except ConfigError as error:
-        _log.error("%s cannot be used, and what was read before holds on:\n%s", what, error)
-        return None
 
 
 async def _only_relay(
