@@ -41,6 +41,7 @@ from gateway.sinks.mqtt import MqttSink, Uplink
 from gateway.sinks.questions import Questions
 from gateway.sources import Source
 from gateway.sources.relay import Relay
+from gateway.status import Status, Watch
 from gateway.synchronisation import synchronised
 
 FAREWELL_S = 1.5
@@ -98,6 +99,11 @@ class _Running:
         self._couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
         self._couriers += [self._courier(name, "puback", sink) for name, sink in self._webhooks.items()]
         self._custody.couriers = self._couriers
+        watch = Watch(
+            assembly, outbox, self._lanes, clock,
+            links=[way.link for way in self._ways()], progress=self._progress, reload=self._reloading.last,
+        )  # fmt: skip
+        self._status = Status(watch, self._desk.journey, self._say_state)
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -123,6 +129,7 @@ class _Running:
             carrying += [group.create_task(courier.run()) for courier in self._couriers]
             self._notifier.ready()
             telling = group.create_task(self._notifier.watch(self._progress, self._links))
+            showing = group.create_task(self._status.run())
             await stop.wait()
             _log.info("stopping")
             self._notifier.stopping()
@@ -133,7 +140,7 @@ class _Running:
                 task.cancel()
             await _leave(self._relay)
             await self._farewell()
-            for task in [telling, keeping, answering, *relaying, *carrying]:
+            for task in [telling, showing, keeping, answering, *relaying, *carrying]:
                 task.cancel()
 
     async def _begin(self, configuration: Configuration) -> None:
@@ -183,9 +190,16 @@ class _Running:
 
     def _links(self) -> str:
         """Which ways to the outside are up, and which are not, for an operator."""
-        ways = (*self._sources, *self._uplinks, *self._webhooks.values())
-        links = [way.link for way in ways]
-        return words_of(links)
+        return words_of(way.link for way in self._ways())
+
+    def _ways(self) -> tuple[Source | Uplink | WebhookSink, ...]:
+        return (*self._sources, *self._uplinks, *self._webhooks.values())
+
+    async def _say_state(self) -> None:
+        for uplink in self._uplinks:
+            if uplink.link.state == "up":
+                with contextlib.suppress(TimeoutError, NotConnectedError, RefusedError):
+                    await uplink.say(alive=True)
 
     async def _reload(self) -> None:
         self._notifier.reloading()
@@ -232,6 +246,8 @@ class _Running:
     def _state(self, alive: bool) -> bytes:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
         facts = {"version": __version__, "generation": self._outbox.generation, "clock": clock}
+        if alive and self._status.health:
+            facts["health"] = self._status.health
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
 
 

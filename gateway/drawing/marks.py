@@ -108,7 +108,9 @@ class Marks:
 
     def _say(self, label: Label | None, zone: str, kind: str) -> None:
         if label is not None:
-            self._words.append(_text(label, kind, tag("tspan", "", class_="count", data_count=zone)))
+            count = tag("tspan", "", class_="count", data_count=zone)
+            named = {"data_name": zone} if kind == "name" else {}
+            self._words.append(_text(label, kind, count, **named))
 
 
 def numbered(names: Sequence[str], top_px: float, width_px: float) -> tuple[str, float]:
@@ -148,7 +150,7 @@ def diamond(at: Point) -> list[Point]:
     return [(x, y - MARK_PX), (x + MARK_PX, y), (x, y + MARK_PX), (x - MARK_PX, y)]
 
 
-def _text(label: Label, kind: str, behind: str) -> str:
+def _text(label: Label, kind: str, behind: str, **more: str) -> str:
     size = label.size_px
     turned = f"rotate(-90 {number(label.x)} {number(label.y)})"
     first = label.y - (len(label.lines) - 1) * size * LINE / 2 + size * 0.35
@@ -156,5 +158,6 @@ def _text(label: Label, kind: str, behind: str) -> str:
         tag("tspan", escaped(line), x=label.x, y=first + i * size * LINE)
         for i, line in enumerate(label.lines)
     ]
-    more = {"transform": turned} if label.upright else {}
+    if label.upright:
+        more["transform"] = turned
     return tag("text", "".join(spans) + behind, class_=kind, font_size=size, **more)
