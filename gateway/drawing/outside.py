@@ -93,7 +93,7 @@ def _together(boxes: Sequence[_Box]) -> list[list[int]]:
 def _picture(fences: Sequence[Fence], outlines: Sequence[_Outline], words: PlanWords) -> Panel:
     frame = frame_of(
         [corner for outline in outlines for ring in outline for corner in ring],
-        width_px=WIDTH_PX - LEFT_PX - RIGHT_PX, most_px=MOST_PX * 0.7, x_px=LEFT_PX, y_px=TOP_PX,
+        width_px=WIDTH_PX - LEFT_PX - RIGHT_PX, most_px=MOST_PX / 2, x_px=LEFT_PX, y_px=TOP_PX,
     )  # fmt: skip
     marks = Marks(WIDTH_PX, TOP_PX + frame.height_px)
     drawn = [[[frame.at(corner) for corner in ring] for ring in outline] for outline in outlines]

@@ -109,10 +109,10 @@ class Gate(Struct, frozen=True):
         return hmac.compare_digest(said.encode(), self.token.encode())
 
     def _knows(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
-        if name == "localhost" or name in self.hosts:
-            return True
         try:
+            name = urlsplit(f"//{host}").hostname or ""
+            if name == "localhost" or name in self.hosts:
+                return True
             ipaddress.ip_address(name)
         except ValueError:
             return False
@@ -128,7 +128,8 @@ class PageServer:
         self._gate = gate
         self._serve = serve
         self._counts = counts
-        self._connections = self._streams = 0
+        self._held: set[asyncio.Task[None]] = set()
+        self._streams = 0
 
     async def run(self) -> NoReturn:
         host, port = self._address
@@ -144,21 +145,33 @@ class PageServer:
                 await asyncio.sleep(REBIND_S)
                 continue
             self.link.up(f"http://{host}:{port}/")
-            async with server:
-                await server.serve_forever()
+            try:
+                await asyncio.Event().wait()  # `serve_forever` would wait for streams when it is cancelled
+            finally:
+                server.close()
+                await self._let_go()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._connections >= CONNECTIONS:
+    async def _let_go(self) -> None:
+        for task in self._held:
+            task.cancel()
+        await asyncio.gather(*self._held, return_exceptions=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._held) >= CONNECTIONS:
             self._counts.count("page", "too_many_connections")
             writer.close()
             return
-        self._connections += 1
+        # A task of our own: asyncio reports its own when it is cancelled at a stop.
+        task = asyncio.create_task(self._converse(reader, writer))
+        self._held.add(task)
+        task.add_done_callback(self._held.discard)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await _Conversation(reader, writer).hold(self._answer, self._counts)
         except (OSError, TimeoutError, h11.LocalProtocolError):
             self._counts.count("page", "broken_off")
         finally:
-            self._connections -= 1
             writer.close()
 
     async def _answer(self, asked: Asked) -> Answer:
@@ -268,9 +281,14 @@ class _Conversation:
 
 
 def _asked(request: h11.Request, body: bytes) -> Asked:
-    parts = urlsplit(request.target.decode("latin-1"))
+    target = request.target.decode("latin-1")
+    if target.startswith("http://"):  # RFC 9112 §3.2.2: the absolute form is to be accepted
+        target = "/" + target.removeprefix("http://").partition("/")[2]
+    if not target.startswith("/"):
+        raise h11.RemoteProtocolError("not a path")
+    path, _, query = target.partition("?")
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-    return Asked(request.method.decode("ascii"), parts.path, _fields(parts.query), headers, body)
+    return Asked(request.method.decode("ascii"), path, _fields(query), headers, body)
 
 
 def _fields(text: str) -> dict[str, str]:

@@ -154,12 +154,10 @@ def _ticker(lines: Sequence[Line], sheet: Sheet) -> str:
 
 def _line(line: Line, sheet: Sheet) -> str:
     w = sheet.words
-    stayed = f" {w['for'].format(span=_span(line.dwell_s))}" if line.change in ("dwelled", "left") else ""
+    span = w.get(f"{line.change}_for", "").format(span=_span(line.dwell_s))
+    said = f"{w[line.change]} {span}".rstrip()
     name = sheet.names.get(line.zone, line.zone)
-    return (
-        f"<li><time>{sheet.time(line.t_s)}</time> <b>{escaped(name)}</b> "
-        f"{escaped(w[line.change])}{escaped(stayed)}</li>"
-    )
+    return f"<li><time>{sheet.time(line.t_s)}</time> <b>{escaped(name)}</b> {escaped(said)}</li>"
 
 
 def _span(seconds: float) -> str:
