@@ -293,6 +293,8 @@ def bearer_token(secret: Secret) -> str:
 
 def _certificates(of: str, tls: Tls) -> Certificates:
     return Certificates(of, ca=tls.ca, cert=tls.cert, key=tls.key)
+
+
 def page_token(settings: GatewaySettings) -> str | None:
     """What opens the status page; None: the settings ask for none. ConfigError for one that cannot serve."""
     token = settings.page.token
@@ -305,10 +307,3 @@ def page_token(settings: GatewaySettings) -> str | None:
     except (OSError, SecretUnusableError) as error:
         raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", f"page.token: {error}")]) from None
     return found
-
-
-def _tls(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca)
-    if tls.cert is not None and tls.key is not None:
-        context.load_cert_chain(tls.cert, credentials.guarded(tls.key))
-    return context
