@@ -11,7 +11,7 @@ from typing import IO
 
 import msgspec
 
-from gateway import assembly, recording
+from gateway import assembly, progress, recording
 from gateway import replay as stages
 from gateway.calibration.remarks import remarks
 from gateway.consent import Keys
@@ -56,6 +56,8 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
     if wanted.publish is not None:
         _publish(signals, directory, wanted.publish)
         return
+    if wanted.out is not None or not sys.stdout.isatty():  # where no events come in between
+        signals = progress.shown(signals, "replay")
     if wanted.speed is not None:
         signals = stages.paced(signals, wanted.speed)
     counts = Counts()
