@@ -24,10 +24,9 @@ from gateway.lanes import Lanes
 from gateway.links import Link
 from gateway.model import ConsentSignal, Presence
 from gateway.outbox import Outbox
-from gateway.reloads import LastReload
 from gateway.status.http import Gate, PageServer
 from gateway.status.page import Page
-from gateway.status.vitals import Watch
+from gateway.status.vitals import Lookout, Reloaded
 
 ZONES, SUBJECTS, STAY_S, PORT = 50, 200, 20.0, 18_780
 TARGET_CPU, TARGET_MIB = 0.05, 80
@@ -98,8 +97,8 @@ async def cost(folder: Path, seconds: float) -> dict[int, float]:
     shares = {}
     async with Outbox(folder / "state" / "outbox.sqlite", ["platform"], counts=assembled.counts) as outbox:
         links = [Link("source local"), Link("sink local")]
-        watch = Watch(assembled, outbox, Lanes(assembled.counts), clock, links=links,
-                      progress=time.monotonic, reload=LastReload())  # fmt: skip
+        watch = Lookout(assembled, outbox, Lanes(assembled.counts), clock, links=links,
+                      progress=time.monotonic, reload=lambda: Reloaded(0.0))  # fmt: skip
         page = Page(watch, Gate(None), assembled_journey)
         server = PageServer(("127.0.0.1", PORT), Gate(None), page.serve, assembled.counts)
         tasks = [asyncio.create_task(work) for work in (server.run(), watch.run(), move(assembled, clock))]

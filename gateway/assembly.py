@@ -36,7 +36,7 @@ from gateway.model import PLATFORM, SiteMap
 from gateway.mqtt import Endpoint
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
-from gateway.settings import GatewaySettings, load, load_settings
+from gateway.settings import GatewaySettings, Look, load_settings, look, right
 from gateway.settings.gateway import HttpFeed, Round, Tls, Webhook
 from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
 from gateway.settings.secrets import Secret
@@ -59,6 +59,10 @@ class Configuration(Struct):
     """Of a local file; empty where consents come by a feed."""
     denied: list[str] = []
     """Subjects and identities that no consent can release."""
+    map_problems: list[Problem] = []
+    """Of the map in the directory, where it could not be used and an earlier one is."""
+    map_of: str = ""
+    """When that one was kept."""
 
 
 class Assembly(Struct):
@@ -76,14 +80,18 @@ class Assembly(Struct):
     pipeline: Pipeline
 
 
-def read_configuration(directory: Path, *, walked: bool = True) -> Configuration:
-    """Map, settings, profiles and consent records; not `walked`: without calibration.yaml. ConfigError with
-    every problem of every file."""
-    profiles = firmware.profiles_of(directory)
+def read_configuration(
+    directory: Path, *, walked: bool = True, profiles: Profiles | None = None, found: Look | None = None
+) -> Configuration:
+    """Map, settings, profiles and consent records; not `walked`: without calibration.yaml; `profiles`,
+    `found`: what is loaded already. ConfigError with every problem of every file."""
+    profiles = firmware.profiles_of(directory) if profiles is None else profiles
+    if found is None:
+        found = look(directory, profiles=profiles.subscribable, walked=walked)
     problems: list[Problem] = []
     loaded: tuple[SiteMap, GatewaySettings] | None = None
     try:
-        loaded = load(directory, profiles=profiles.subscribable, walked=walked)
+        loaded = right(found)
     except ConfigError as error:
         problems += error.problems
     records: list[dict[str, Any]] = []
@@ -91,7 +99,7 @@ def read_configuration(directory: Path, *, walked: bool = True) -> Configuration
     consent_file = consent.feed.file if consent else directory / "consent.yaml"
     try:
         if consent_file is not None and (consent or (not loaded and consent_file.exists())):
-            records = load_consent_file(consent_file)
+            records = load_consent_file(consent_file, _called(consent_file, directory))
         if consent is not None:
             load_signers(consent.signed_by or ())
     except ConfigError as error:
@@ -99,12 +107,18 @@ def read_configuration(directory: Path, *, walked: bool = True) -> Configuration
     denied: list[str] = []
     try:
         if consent is not None and consent.deny is not None:
-            denied = load_deny_list(consent.deny)
+            denied = load_deny_list(consent.deny, _called(consent.deny, directory))
     except ConfigError as error:
         problems += error.problems
     if problems or loaded is None:
         raise ConfigError(problems)
     return Configuration(directory, loaded[0], loaded[1], profiles, records, denied)
+
+
+def _called(path: Path, directory: Path) -> str:
+    """A file of the settings as the operator would write it, who named the directory."""
+    base = directory.absolute()
+    return str(directory / path.relative_to(base) if path.is_relative_to(base) else path)
 
 
 def assemble(
@@ -215,14 +229,20 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
         )
         for name, recipient in settings.recipients.items()
     )
-    facts = {zone.id: (zone.kind, zone.name) for zone in site.zones}
-    facts |= {fence.id: (fence.kind, fence.name) for fence in site.fences}
     counted = tuple(
         Counting(c.recipient, c.purpose, c.legal_basis, c.zones, c.window, c.k) for c in settings.counts
     )
     shows = settings.page.shows
     shown = Showing(shows.purpose, shows.legal_basis) if shows else None
-    return Policy(site.site, settings.gateway.id, recipients, settings.gateway.epoch, facts, counted, shown)
+    return Policy(
+        site.site, settings.gateway.id, recipients, settings.gateway.epoch, zone_facts(site), counted, shown
+    )
+
+
+def zone_facts(site: SiteMap) -> dict[str, tuple[str, str]]:
+    """Kind and name of every zone and fence."""
+    facts = {zone.id: (zone.kind, zone.name) for zone in site.zones}
+    return facts | {fence.id: (fence.kind, fence.name) for fence in site.fences}
 
 
 def _rounding(recipient: str, wanted: Round) -> Rounding:

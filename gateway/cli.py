@@ -6,7 +6,7 @@ Exit codes: 0 fine, 1 problems found, 2 usage; `run` with a bad configuration 78
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,6 @@ from gateway.cli_words import (
     problems_exit,
     stand,
 )
-
-NAMED = 5
-"""Zones that a line of `check` names."""
-
 
 _log = click.option(
     "--log", "log_form", type=click.Choice(logs.FORMS), default="text", show_default=True,
@@ -61,11 +57,11 @@ def run(directory: Path, clock: str | None, log_form: logs.Form) -> None:
 
     Example: gateway run --config /etc/gateway
     """
-    from gateway import assembly, daemon
+    from gateway import assembly, daemon, lastmap
 
     pipeline_clock = _clock(clock)
     logs.begin(log_form)
-    configuration = assembly.read_configuration(directory)
+    configuration = lastmap.read_or_last(directory, logging.getLogger("gateway.map").error)
     keys = assembly.keys_of(configuration.settings)
     assembled = assembly.assemble(configuration, keys)
     asyncio.run(daemon.run(assembled, configuration, pipeline_clock))
@@ -85,43 +81,54 @@ def demo() -> None:
 
 @main.command()
 @click.argument("directory", type=Directory, default=Path())
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @problems_exit(EXIT_PROBLEMS)
-def check(directory: Path) -> None:
+def check(directory: Path, as_json: bool) -> None:
     """Check every file of a configuration and name all problems in one run.
 
+    A problem keeps the gateway from starting; a warning does not, and exits with 0.
     Example: gateway check config/store
     """
-    from gateway import assembly
-    from gateway.calibration.remarks import remarks
-    from gateway.credentials import CREDENTIAL
-    from gateway.settings.gateway_checks import shared_zones
+    from gateway.verbs import check as session
 
-    found = assembly.read_configuration(directory)
-    site = found.site
-    secret = found.settings.identity_keys
-    if secret is not None and secret.startswith(CREDENTIAL) and "CREDENTIALS_DIRECTORY" not in os.environ:
-        click.echo(f"{secret}: not looked at, systemd passes it to the service only", err=True)
-    elif missing := assembly.without_key(found, assembly.identity_keys_of(found.settings)):
-        click.echo(
-            f"{directory}: {missing} irk: or eid: identities have no key and identify nobody", err=True
-        )
-    for remark in remarks(site):
-        click.echo(f"{directory}: {remark}", err=True)
-    for (one, other), shared in shared_zones(found.settings, site).items():
-        click.echo(
-            f"{directory}: {one} and {other} may both hear of {_named(shared)}; by zone and time alone they "
-            "find out who is the same person: docs/privacy.md",
-            err=True,
-        )
-    click.echo(
-        f"{directory}: fine. {len(site.zones)} zones, {len(site.receivers)} receivers, "
-        f"{len(site.beacons)} beacons, {len(site.fences)} fences, "
-        f"{len(found.settings.recipients)} recipients, {assembly.consent_words(found)}."
+    fine = session.check(
+        directory, as_json=as_json, say=click.echo, tell=lambda text: click.echo(text, err=True)
     )
+    sys.exit(0 if fine else EXIT_PROBLEMS)
 
 
-def _named(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+@main.command()
+@click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@problems_exit(EXIT_PROBLEMS)
+def reload(directory: Path, as_json: bool) -> None:
+    """Have the running gateway take over its map, keys, deny-list and consent file.
+
+    A map with problems changes nothing; stays in zones that did not change go on. As SIGHUP, but answers.
+    Example: gateway reload --config /etc/gateway
+    """
+    from gateway.verbs import reload as session
+
+    done = session.reload(
+        directory, as_json=as_json, say=click.echo, tell=lambda text: click.echo(text, err=True)
+    )
+    sys.exit(0 if done else EXIT_PROBLEMS)
+
+
+@main.command()
+@click.argument("subject")
+@click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@problems_exit(EXIT_PROBLEMS)
+def why(subject: str, directory: Path, as_json: bool) -> None:
+    """Why the running gateway says what it says of one subject now, and who may know.
+
+    Of an earlier moment: `gateway replay --explain`. It is noted in the audit log.
+    Example: gateway why card-1234 --config /etc/gateway
+    """
+    from gateway.verbs import why as session
+
+    session.why(subject, directory, as_json=as_json, say=click.echo)
 
 
 @main.command()
@@ -131,10 +138,9 @@ def schema(folder: Path | None) -> None:
 
     Example: gateway schema --out config/schema
     """
-    from gateway.profiles.editor_schema import NAME, editor_schema
-    from gateway.settings.schemas import schemas
+    from gateway.verbs.schema import every_schema
 
-    for name, text in (schemas() | {NAME: editor_schema()}).items():
+    for name, text in every_schema().items():
         if folder is None:
             click.echo(text)
         else:
@@ -149,16 +155,22 @@ def schema(folder: Path | None) -> None:
 )
 @click.option("--max-mb", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--max-hours", type=click.FloatRange(0, min_open=True), default=24.0, show_default=True)
+@click.option(
+    "--rolling", is_flag=True, help="Drop the oldest instead of ending when full or over the hours."
+)
 @problems_exit(EXIT_PROBLEMS)
-def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max_hours: float) -> None:
+def record(  # noqa: PLR0917 - click passes them by name
+    directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max_hours: float, rolling: bool
+) -> None:
     """Record what is heard of enrolled devices, and of nobody else, until stopped or full.
 
+    With --rolling the last hours are always there, for `replay --against` before a change.
     Example: gateway record --config /etc/gateway --out monday.jsonl.gz
     """
     from gateway.verbs import record as session
 
     logs.begin()
-    limits = session.Limits(max_bytes=max_mb << 20, max_s=max_hours * 3600)
+    limits = session.Limits(max_bytes=max_mb << 20, max_s=max_hours * 3600, rolling=rolling)
     lines = asyncio.run(session.record(directory, out, survey, limits))
     click.echo(f"{out}: {lines} lines", err=True)
 
@@ -175,12 +187,18 @@ def record(directory: Path, out: Path, survey: tuple[str, ...], max_mb: int, max
 @click.option("--reorder", type=click.Choice(["hold"]),
               help="hold: wait 30 s for late fixes and decide in the order of their times.")  # fmt: skip
 @click.option("--out", type=NewFile, help="Write here instead of standard output.")
+@click.option("--against", type=Directory, help="Print what differs from a run with this configuration.")
+@click.option("--explain", metavar="SUBJECT", help="Tell the story of each event of this subject.")
+@click.option("--at", metavar="TIME", help="With --explain: the state at such a time, as 09:30:00.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, with --against or --explain.")
 @click.option("--publish", metavar="HOST:PORT", help="Put the signals on this broker instead (loopback).")
 @problems_exit(EXIT_PROBLEMS)
 def replay(recording: Path, directory: Path | None, **options: Any) -> None:
     """Run a recording through the real pipeline: signals in, events out.
 
-    Example: gateway replay monday.jsonl.gz --config /etc/gateway --stage presence
+    With --against: which events a change adds, removes or moves, before it goes live. With --explain: why
+    one subject was said to be somewhere, and to whom.
+    Example: gateway replay monday.jsonl.gz --config new --against /etc/gateway --stage presence
     """
     from gateway.verbs import replay as session
 

@@ -41,8 +41,9 @@ from gateway.sinks.mqtt import MqttSink, Uplink
 from gateway.sinks.questions import Questions
 from gateway.sources import Source
 from gateway.sources.relay import Relay
-from gateway.status import Status, Watch
+from gateway.status import Lookout, Reloaded, Status
 from gateway.synchronisation import synchronised
+from gateway.watch import watch
 
 FAREWELL_S = 1.5
 """How long a clean stop lets the couriers carry what is queued and the state be said."""
@@ -71,14 +72,22 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
         async with Outbox(
             settings.gateway.state_dir / "outbox.sqlite", settings.recipients.keys(), counts=assembly.counts
         ) as outbox:
-            await _Running(assembly, clock, outbox, notifier).until(stop, hang_up, configuration)
+            running = _Running(assembly, configuration, clock, outbox, notifier)
+            await running.until(stop, hang_up, configuration)
     _log.info("stopped; counted: %s", msgspec.json.encode(assembly.pipeline.counted().by_room()).decode())
 
 
 class _Running:
     """The tasks of one run, and how they end."""
 
-    def __init__(self, assembly: Assembly, clock: PipelineClock, outbox: Outbox, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        configuration: Configuration,
+        clock: PipelineClock,
+        outbox: Outbox,
+        notifier: Notifier,
+    ) -> None:
         self._assembly = assembly
         self._notifier = notifier
         self._clock = clock
@@ -86,7 +95,7 @@ class _Running:
         self._lanes = Lanes(assembly.counts, heed=assembly.screen.heed)
         self._custody = Custody(assembly, outbox, self._lanes, clock)
         self._pump = Pump(self._lanes, assembly.pipeline, outbox, self._custody, clock)
-        self._reloading = Reload(assembly, self._pump, self._lanes, clock)
+        self._reloading = Reload(assembly, configuration, self._pump, self._lanes, clock)
         self._relay = relay_of(assembly)
         self._sources: list[Source] = list(
             sources_of(assembly, self._lanes, clock, role="in", persistent=True, relay=self._relay)
@@ -99,11 +108,11 @@ class _Running:
         self._couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
         self._couriers += [self._courier(name, "puback", sink) for name, sink in self._webhooks.items()]
         self._custody.couriers = self._couriers
-        watch = Watch(
+        lookout = Lookout(
             assembly, outbox, self._lanes, clock,
-            links=[way.link for way in self._ways()], progress=self._progress, reload=self._reloading.last,
+            links=[way.link for way in self._ways()], progress=self._progress, reload=self._reloaded,
         )  # fmt: skip
-        self._status = Status(watch, self._desk.journey, self._say_state)
+        self._status = Status(lookout, self._desk.journey, self._say_state)
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -127,6 +136,8 @@ class _Running:
             carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
             carrying += [group.create_task(webhook.run()) for webhook in self._webhooks.values()]
             carrying += [group.create_task(courier.run()) for courier in self._couriers]
+            if self._assembly.settings.gateway.watch:
+                carrying.append(group.create_task(watch(self._reloading.files, self._reload)))
             self._notifier.ready()
             telling = group.create_task(self._notifier.watch(self._progress, self._links))
             showing = group.create_task(self._status.run())
@@ -151,6 +162,7 @@ class _Running:
         await self._pump.store(pipeline.feed([ConsentSignal(now_s, records, complete=True)]))
         stays, keys = await self._outbox.open_stays(), await self._outbox.keys_queued()
         await self._pump.store(pipeline.resume(stays, now_s, keys))
+        await self._reloading.keep_map()
 
     async def _farewell(self) -> None:
         up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
@@ -180,6 +192,10 @@ class _Running:
                 return await self._desk.export(request.subject)
             case "withdraw" | "erase":
                 return await self._desk.object(request.subject, erase=request.do == "erase")
+            case "why":
+                return self._desk.why(request.subject)
+            case "reload":
+                return msgspec.structs.asdict(await self._reloading.everything())
             case "reread":
                 await self._reloading.reread()
                 return {}
@@ -195,6 +211,10 @@ class _Running:
     def _ways(self) -> tuple[Source | Uplink | WebhookSink, ...]:
         return (*self._sources, *self._uplinks, *self._webhooks.values())
 
+    def _reloaded(self) -> Reloaded:
+        last = self._reloading.last
+        return Reloaded(last.at_s, tuple(last.in_brief()), tuple(last.waiting))
+
     async def _say_state(self) -> None:
         for uplink in self._uplinks:
             if uplink.link.state == "up":
@@ -203,8 +223,10 @@ class _Running:
 
     async def _reload(self) -> None:
         self._notifier.reloading()
-        await self._reloading.reread()
-        self._notifier.ready()
+        try:
+            await self._reloading.everything()
+        finally:
+            self._notifier.ready()
 
     def _make_uplinks(self) -> Iterator[Uplink]:
         settings, site = self._assembly.settings, self._assembly.site

@@ -19,11 +19,11 @@ from gateway.assembly import Assembly
 from gateway.clock import PipelineClock
 from gateway.consent.bars import OPEN
 from gateway.consent.board import Line
-from gateway.consent.register import Permit
 from gateway.consent.screen import rfc3339
 from gateway.consent.tally import Act
 from gateway.counts import Counts
 from gateway.errors import GatewayError
+from gateway.explanation import decisions, explain
 from gateway.identity import Identification
 from gateway.model import ObjectionSignal
 from gateway.outbox import Outbox
@@ -87,6 +87,11 @@ class Desk:
             self._tell("shown", subject)
         return lines
 
+    def why(self, subject: str) -> dict[str, Any]:
+        """What is heard, believed and open of the subject now, and who may know."""
+        self._tell("shown", subject)
+        return msgspec.structs.asdict(explain(self._assembly, subject))
+
     async def export(self, subject: str) -> dict[str, Any]:
         """As `show`, with the queued events and the lines of recordings themselves."""
         held, lines = await self._held(subject)
@@ -149,23 +154,11 @@ class Desk:
 
     def _decisions(self, subject: str, now_s: float) -> list[dict[str, Any]]:
         """Where each recipient may know of the subject now, or why it may not."""
-        site, register = self._assembly.site, self._assembly.register
-        zones = [zone.id for zone in site.zones] + [fence.id for fence in site.fences]
-        found = []
-        for recipient in self._assembly.screen.policy.recipients:
-            for purpose in recipient.purposes:
-                verdicts = {
-                    zone: register.decide(subject, purpose.term, recipient.name, zone, t_s=now_s, now_s=now_s)
-                    for zone in zones
-                    if purpose.zones is None or zone in purpose.zones
-                }
-                permitted = [zone for zone, verdict in verdicts.items() if isinstance(verdict, Permit)]
-                reasons = {verdict for verdict in verdicts.values() if isinstance(verdict, str)}
-                found.append(
-                    {"recipient": recipient.name, "purpose": purpose.term, "permitted_zones": permitted}
-                    | ({} if permitted else {"denied": sorted(reasons)})
-                )
-        return found
+        return [
+            {"recipient": d.recipient, "purpose": d.purpose, "permitted_zones": d.permitted_zones}
+            | ({} if d.permitted_zones else {"denied": d.denied})
+            for d in decisions(self._assembly, subject, now_s)
+        ]
 
     def _lines(self, subject: str, identities: Collection[str]) -> dict[str, list[msgspec.Raw]]:
         """By recording, the lines that concern the subject."""

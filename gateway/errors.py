@@ -30,9 +30,11 @@ class Problem(msgspec.Struct, frozen=True, order=True):
     """What is wrong and, where known, what would be right."""
     source: str = ""
     """The line of the file, without its line end; empty when there is none."""
+    is_warning: bool = False
+    """The program can run with it, and hardly as it was meant."""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}: "
+        where = f"{self.file}:{self.line}:{self.column}: " + ("warning: " if self.is_warning else "")
         return f"{where}{self.key}: {self.text}" if self.key else f"{where}{self.text}"
 
     def with_caret(self) -> str:

@@ -88,9 +88,8 @@ def _states_of(
     readers = assembly.profiles.states(subscribed)
     if not readers:
         return None
-    site = assembly.site
-    names = [receiver.id for receiver in site.receivers]
-    return ReceiverStates(readers, lanes.hear, clock, assembly.counts, site=site.site, receivers=names)
+    site, is_known = assembly.site.site, assembly.pipeline.is_receiver
+    return ReceiverStates(readers, lanes.hear, clock, assembly.counts, site=site, is_known=is_known)
 
 
 def radios_of(assembly: Assembly, hear: Hear, clock: Clock) -> Iterator[BleSource]:

@@ -8,9 +8,10 @@ times as long); they are resolved here, by the core schema of YAML 1.2.2 (§10.3
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from gateway.errors import ConfigError, Problem
 MAX_BYTES = 1 << 20
 MAX_ALIAS_NODES = 100_000
 MAX_DEPTH = 50
+READ_TRIES = 3
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -117,14 +119,7 @@ def _text(path: Path, called: str) -> str:
         return ConfigError([Problem(called, before.count(b"\n") + 1, len(line_start) + 1, "", text)])
 
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise wrong("expected a file, this is a directory")
-        if not stat.S_ISREG(status.st_mode):
-            raise wrong("expected an ordinary file")
-        if status.st_size > MAX_BYTES:
-            raise wrong(f"larger than 1 MiB ({status.st_size:,} bytes)")
-        raw = path.read_bytes()
+        raw = _bytes(path, wrong)
     except FileNotFoundError:
         raise wrong("no such file") from None
     except (OSError, ValueError) as e:
@@ -139,6 +134,28 @@ def _text(path: Path, called: str) -> str:
         before = text[: control.start()].encode()
         raise wrong(f"control character U+{ord(control[0]):04X}; is this a text file?", before)
     return text
+
+
+def _bytes(path: Path, wrong: Callable[[str], ConfigError]) -> bytes:
+    """The content at one moment; never more than is allowed, however much it grows meanwhile."""
+    for _ in range(READ_TRIES):
+        before = path.stat()
+        if stat.S_ISDIR(before.st_mode):
+            raise wrong("expected a file, this is a directory")
+        if not stat.S_ISREG(before.st_mode):
+            raise wrong("expected an ordinary file")
+        if before.st_size > MAX_BYTES:
+            raise wrong(f"larger than 1 MiB ({before.st_size:,} bytes)")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+            after = os.fstat(file.fileno())
+        if (after.st_size, after.st_mtime_ns, after.st_ino) == (
+            len(raw),
+            before.st_mtime_ns,
+            before.st_ino,
+        ):
+            return raw
+    raise wrong("changes while it is read; try again when it is written")
 
 
 # Three characters that YAML 1.2 allows are left out: line breaks to libyaml, and to few editors.
@@ -297,6 +314,7 @@ _SYNTAX = (
     ("expected node content", "a value is missing before this"),
     ("unexpected ':'", "a `:` without a space after it; put the text in quotes"),
     ("expected alphabetic or numeric", "`&` or `*` without a name; put the text in quotes"),
+    ("maximum nesting depth", f"nested deeper than {MAX_DEPTH} levels"),
     ("unknown escape", _ESCAPE),
     ("hexdecimal number", _ESCAPE),
     ("expected <document start>", "something after the end of the value; is it indented too little?"),

@@ -15,8 +15,8 @@ from typing import Final
 
 BEATS: Final = 3
 """Looks in the time after which the manager would lose patience."""
-UNWATCHED_LOOK_S: Final = 10.0
-"""Between two looks where only the word of state is of use."""
+LOOK_S: Final = 2.0
+"""At most between two looks: somebody who has just started the service asks for its state."""
 
 _log = logging.getLogger("gateway.notify")
 
@@ -56,7 +56,7 @@ class Notifier:
         """A sign of life whenever `progress` has risen since the last look; returns where nobody asks."""
         if not self._address:
             return
-        look_s = UNWATCHED_LOOK_S if self.patience_s is None else self.patience_s / BEATS
+        look_s = LOOK_S if self.patience_s is None else min(LOOK_S, self.patience_s / BEATS)
         seen = -1.0
         while True:
             now = progress()

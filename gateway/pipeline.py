@@ -6,7 +6,7 @@ events wherever the input is split, because before each signal everything due ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from gateway.consent.policy import Showing
 from gateway.consent.register import Permit
 from gateway.consent.waiting import WaitingRoom
 from gateway.core import Core
+from gateway.core.explaining import Story
 from gateway.counts import Counts
 from gateway.identity import Identification
 from gateway.model import (
@@ -39,6 +40,7 @@ from gateway.model import (
     ReceiverState,
     Sighting,
     Signal,
+    SiteMap,
     StayClosed,
 )
 from gateway.settings.identity_keys import IdentityKeys
@@ -98,6 +100,18 @@ class Tracker:
     def rekey(self, keys: IdentityKeys) -> None:
         """Identity keys were read again; they hold from the next signal on."""
         self._identification.rekey(keys)
+
+    def is_receiver(self, name: str) -> bool:
+        return self._identification.is_receiver(name)
+
+    def explain(self, subject: str) -> Story:
+        return self._core.explain(subject)
+
+    def replace_site(self, site: SiteMap) -> list[Presence]:
+        """Another map from now on; see `Core.replace_site`."""
+        presences = self.settle()
+        self._identification.know(site)
+        return presences + self._core.replace_site(site)
 
     def forget(self, subject: str) -> None:
         self._identification.forget(subject)
@@ -189,6 +203,22 @@ class Pipeline:
     def receivers(self) -> list[ReceiverHealth]:
         """Which receivers of the map hear, as of the last signal."""
         return self._tracker.receivers()
+
+    def is_receiver(self, name: str) -> bool:
+        """Whether the map has a receiver of this name."""
+        return self._tracker.is_receiver(name)
+
+    def explain(self, subject: str) -> Story:
+        """What the core knows of the subject now; see `Core.explain`."""
+        return self._tracker.explain(subject)
+
+    def replace_site(self, site: SiteMap, facts: Mapping[str, tuple[str, str]]) -> Outcome:
+        """Another map, between two signals: what is equal in both keeps its stays, the rest is closed with
+        reason `restart`. `facts`: kind and name of every zone."""
+        outcome = Outcome()
+        self._screen_all(self._tracker.replace_site(site), outcome)
+        self._screen.know_zones(facts)
+        return outcome
 
     def next_deadline(self) -> float | None:
         """When `advance` has something to do, Unix seconds; None: not before the next signal."""

@@ -15,6 +15,7 @@ from gateway.profiles import Part
 from gateway.recording import format_line, parse_labelled
 
 FLUSH_BYTES = 1 << 16
+NEARLY = 0.9
 
 
 class NamedDevices:
@@ -137,12 +138,40 @@ class Recorder:
         if self._unwritten_bytes >= FLUSH_BYTES:
             self.flush()
 
+    def trim(self, before_s: float) -> None:
+        """Remove lines from before this time, and the oldest of the rest where more than nine tenths of what
+        may be kept are full: then half of it stays."""
+        self.flush()
+        surplus = self.bytes - self._max_bytes // 2 if self.bytes > self._max_bytes * NEARLY else 0
+        kept = gone = 0
+
+        def younger(line: bytes) -> list[bytes]:
+            nonlocal kept, gone
+            if gone < surplus or _time_s(line) < before_s:
+                gone += len(line)
+                return []
+            kept += len(line)
+            return [line]
+
+        recordings.rewrite(self._path, younger)
+        self.bytes = kept
+
+    @property
+    def is_nearly_full(self) -> bool:
+        return self.bytes > self._max_bytes * NEARLY
+
     def flush(self) -> None:
         """What was taken is in the file when this returns."""
         if self._unwritten:
             recordings.append(self._path, b"".join(self._unwritten))
             self._unwritten.clear()
             self._unwritten_bytes = 0
+
+
+def _time_s(line: bytes) -> float:
+    """A line that cannot be read is as old as can be."""
+    entry = _entry(line)
+    return float("-inf") if entry is None else entry.t_s
 
 
 def _is_known_part(item: Sighting | Fix | Part) -> bool:

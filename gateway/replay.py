@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from gateway.consent import Release
 from gateway.model import Presence, Signal
 from gateway.pipeline import Outcome, Pipeline, Tracker
 
@@ -61,6 +62,50 @@ def releases(signals: Iterable[Signal], pipeline: Pipeline, *, tail_s: float, em
         out(pipeline.feed([signal]))
     if last_s is not None:
         out(pipeline.advance(last_s + tail_s))
+
+
+def explained(
+    signals: Iterable[Signal],
+    pipeline: Pipeline,
+    subject: str,
+    *,
+    at_s: float | None,
+    tail_s: float,
+    tell: Callable[[Presence | None, Sequence[Release]], None],
+) -> None:
+    """Calls `tell` at the moment of each event of the subject, with it and what was released then, and the
+    pipeline as it is at that moment. With `at_s`: up to then, and there once more without an event."""
+    seen: list[Presence] = []
+
+    def watch(presence: Presence) -> None:
+        if presence.subject == subject:
+            seen.append(presence)
+
+    def out(outcome: Outcome) -> None:
+        for presence in seen:
+            tell(presence, outcome.releases)
+        seen.clear()
+
+    def run_to(t_s: float) -> None:
+        """Each moment that something is due at alone."""
+        before_s = None
+        while (due_s := pipeline.next_deadline()) is not None and due_s <= t_s and due_s != before_s:
+            out(pipeline.advance(due_s))
+            before_s = due_s
+        out(pipeline.advance(t_s))
+
+    pipeline.watch = watch
+    last_s = None
+    for signal in signals:
+        if at_s is not None and signal.t_s > at_s:
+            break
+        last_s = signal.t_s if last_s is None else max(last_s, signal.t_s)
+        run_to(last_s)
+        out(pipeline.feed([signal]))
+    if last_s is not None:
+        run_to(last_s + tail_s if at_s is None else max(at_s, last_s))
+    if at_s is not None:
+        tell(None, ())
 
 
 def paced(signals: Iterable[Signal], speed: float) -> Iterator[Signal]:

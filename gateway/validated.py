@@ -84,6 +84,8 @@ _LIMITS = {
     "less_than_equal": ("must be at most {}", "le"),
     "too_short": ("needs {} items or more", "min_length"),
     "too_long": ("takes {} items at most", "max_length"),
+    "string_too_short": ("needs {} characters or more", "min_length"),
+    "string_too_long": ("takes {} characters at most", "max_length"),
 }
 
 

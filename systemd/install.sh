@@ -71,7 +71,7 @@ files() {
 }
 
 configuration() {
-  [[ -n $root ]] || systemd-sysusers systemd/gateway.sysusers
+  [[ -n $root ]] || systemd-sysusers "$PWD/systemd/gateway.sysusers"
   [[ -d $root/etc/gateway ]] || fresh=yes
   install -d -m 0750 "$root/etc/gateway"
   install -d -m 0700 "$root/etc/gateway/credentials"

@@ -132,7 +132,7 @@ async def test_batches_are_small_in_number_and_bytes_and_nothing_is_lost(tmp_pat
 
 def states_of(heard: list[Signal], counts: Counts, *profiles: str) -> ReceiverStates:
     readers, names = PROFILES.states(profiles), ["pi-01", "pi-02", "pi-03", "kitchen", "shelly-kitchen"]
-    return ReceiverStates(readers, heard.append, lambda: 5.0, counts, site="s", receivers=names)
+    return ReceiverStates(readers, heard.append, lambda: 5.0, counts, site="s", is_known=names.__contains__)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,35 +14,14 @@ from gateway.model import CHANGES, Anchor, Arrival, Circle, Fence, SiteMap, Zone
 from gateway.settings.durations import seconds
 from gateway.settings.gateway import Consent
 from gateway.settings.identities import identity_mistake
-from gateway.settings.schemas import schemas
 from gateway.settings.secrets import Secret
 
 ROOT = Path(__file__).parent.parent
 STORE = ROOT / "config" / "store"
-BROKEN = sorted(p for p in (ROOT / "tests" / "broken_configs").iterdir() if p.is_dir())
 PROFILES = ("espresense", "owntracks")
 
 LOT = "[[50.9412, 6.9582], [50.9419, 6.9582], [50.9419, 6.9597]]"
 CORNERS = ((50.9412, 6.9582), (50.9419, 6.9582), (50.9419, 6.9597))
-
-
-# --- planted mistakes: every directory has the files and, in expected.txt, every message ---
-
-
-@pytest.mark.parametrize("case", BROKEN, ids=lambda p: p.name)
-def test_every_mistake_is_named_with_its_place(
-    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A case without gateway.yaml is a map alone; one without site.yaml gets the map of config/store."""
-    shutil.copy(STORE / "site.yaml", tmp_path)
-    shutil.copytree(case, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError) as refused:
-        if (case / "gateway.yaml").exists():
-            settings.load(Path(), profiles=PROFILES)
-        else:
-            settings.load_site(Path())
-    assert str(refused.value).splitlines() == (case / "expected.txt").read_text("utf-8").splitlines()
 
 
 # --- the worked example and the maps of the measuring tools ---
@@ -292,27 +268,3 @@ def test_no_durations(text: object) -> None:
 )
 def test_identity_forms(identity: str, mistake: str) -> None:
     assert identity_mistake(identity) == mistake
-
-
-# --- promises ---
-
-
-def test_the_schemas_for_editors_are_current() -> None:
-    checked_in = {p.name: p.read_text("utf-8") for p in (ROOT / "config" / "schema").glob("*.json")}
-    current = schemas()
-    assert {name: checked_in.get(name) for name in current} == current
-
-
-def test_a_map_of_a_thousand_lines_is_checked_in_a_second_and_a_half(tmp_path: Path) -> None:
-    fence = "  - {{id: lot-{}, kind: car_park, polygon: " + LOT + ", dwell: [2min]}}\n"
-    text = "site: {id: s}\nfences:\n" + "".join(fence.format(i) for i in range(1000))
-    (tmp_path / "site.yaml").write_text(text)
-    shutil.copy(STORE / "gateway.yaml", tmp_path)
-    check = "import sys, pathlib, gateway.settings as s; s.problems(pathlib.Path(sys.argv[1]), profiles=())"
-    spent_s = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", check, tmp_path], check=True, cwd=ROOT)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(spent_s) <= 1.5  # of processor time: what else the machine does is not the map's fault

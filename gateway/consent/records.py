@@ -56,7 +56,9 @@ Version = Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=False, use_attribute_docstrings=True
+    )
 
 
 class ConsentEntry(_Strict):
@@ -111,20 +113,21 @@ def parse_record(raw: Any) -> SubjectRecord | None:
         return None
 
 
-def load_deny_list(path: Path) -> list[str]:
-    """Subjects and identities that no consent can release. ConfigError with every problem of the file."""
-    document = load(path, top=list)
+def load_deny_list(path: Path, name: str | None = None) -> list[str]:
+    """Subjects and identities that no consent can release. ConfigError with every problem of the file, which
+    is called `name` there."""
+    document = load(path, name=name, top=list)
     validate(document, list[Reference])
     listed: list[str] = document.data
     return listed
 
 
-def load_consent_file(path: Path) -> list[dict[str, Any]]:
-    """The records of a local file, complete in itself. ConfigError with every problem of the file.
+def load_consent_file(path: Path, name: str | None = None) -> list[dict[str, Any]]:
+    """The records of a local file, complete in itself. ConfigError as above.
 
     Returned unparsed, because the register takes records from a file and from a feed alike.
     """
-    document = load(path, top=list)
+    document = load(path, name=name, top=list)
     validate(document, list[SubjectRecord])
     records: list[dict[str, Any]] = document.data
     return records

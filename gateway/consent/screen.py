@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -92,6 +92,10 @@ class ConsentScreen:
             for purpose in recipient.purposes
             if purpose.zones is None or zone in purpose.zones
         )
+
+    def know_zones(self, facts: Mapping[str, tuple[str, str]]) -> None:
+        """Kind and name of every zone of the map from now on."""
+        self.policy = msgspec.structs.replace(self.policy, zone_facts=facts)
 
     def know(self, subjects: Iterable[str]) -> None:
         """Let stored releases of these subjects be recognised; others are denied as not enrolled."""

@@ -11,6 +11,7 @@ import msgspec
 from gateway.core.agenda import Agenda
 from gateway.core.arrivals import Arrivals
 from gateway.core.crowd import Crowd, RadioDevice
+from gateway.core.explaining import Story, driven, open_records
 from gateway.core.health import Ear
 from gateway.core.radio import Radio
 from gateway.core.stays import Stays, Told
@@ -120,6 +121,14 @@ class Core:
         dead = self._radio.health.dead(self._now_s)
         ears, _ = self._radio.health.known()
         return [ReceiverHealth(id, ear.heard_s, id in dead) for id, ear in ears.items()]
+
+    def explain(self, subject: str) -> Story:
+        """Why it says of the subject what it says, at its time; nothing changes by it."""
+        radio = [self._radio.explain(row, self._now_s) for row in sorted(self._radio.crowd.rows_of(subject))]
+        thresholds_s = {zone.id: zone.dwell_s for zone in self._site.zones}
+        thresholds_s |= {fence.id: fence.dwell_s for fence in self._site.fences}
+        stays = open_records(self._stays, subject, thresholds_s)
+        return Story(self._now_s, radio, driven(self._arrivals, subject), stays)
 
     def leave(self, subject: str, device: str, t_s: float) -> list[Presence]:
         """The vehicle has another driver now: its stays of the subject end as `left`, reason `driver`."""

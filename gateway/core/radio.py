@@ -9,6 +9,7 @@ from typing import Any
 from gateway.core.agenda import Agenda, Due, Key
 from gateway.core.clones import is_cloned
 from gateway.core.crowd import SECOND, Crowd, Held, RadioDevice
+from gateway.core.explaining import HeardLink, Listened
 from gateway.core.health import Health
 from gateway.core.listening import FADE_S, NEVER_S, Heard
 from gateway.core.propagation import OUTSIDE, radio_map
@@ -151,6 +152,32 @@ class Radio:
         if moved is not None:
             evidence["moved"] = moved
         return evidence | ({"implausible": True} if self.crowd.is_implausible(row) else {})
+
+    def explain(self, row: int, now_s: float) -> Listened:
+        """Why the device of this row is where it is said to be; nothing changes by it."""
+        crowd, ears, links = self.crowd, self.crowd.ears, self._map.links
+        device, dead = crowd.dump(row), self.health.dead(now_s)
+        heard = sorted(ears.heard(row, now_s), key=lambda h: -h[1])
+        fresh = {i for i, _ in heard}
+        odds = zip(crowd.zones, crowd.beliefs.by_zone(row), strict=True)
+        held = self._held(row)
+        return Listened(
+            device.device,
+            heard=[HeardLink(links[i], dbm, now_s - ears.heard_s(row, i)) for i, dbm in heard],
+            silent=[link for i, link in enumerate(links) if i not in fresh and link not in dead],
+            dead=sorted(dead & set(links)),
+            last_s=ears.last_s(row),
+            interval_s=ears.interval_s(row),
+            louder_db=crowd.beliefs.offset(row)[0],
+            beliefs=dict(sorted(odds, key=lambda pair: -pair[1])),
+            holds=held,
+            best_since_s=device.run_s,
+            needs=crowd.new_theta if device.new_s else crowd.theta,
+            is_new=device.new_s > 0,
+            calibrated=self._map.calibrated,
+            leaves_s=None if held == OUTSIDE else self._leave_s(row),
+            implausible=crowd.is_implausible(row),
+        )
 
     # --- claims ---
 

@@ -69,6 +69,10 @@ class Identification:
         self._enrolment = enrolment
         self._counts = counts
         self._assembler = Assembler(counts)
+        self.know(site)
+
+    def know(self, site: SiteMap) -> None:
+        """The map from now on."""
         self._box = _fences_box(site)
         self._receivers = frozenset(r.id for r in site.receivers)
         self._beacons = {b.identity: b.id for b in site.beacons}

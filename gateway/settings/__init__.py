@@ -14,11 +14,23 @@ from gateway.settings.calibration import calibrated
 from gateway.settings.counting_checks import counting_problems
 from gateway.settings.gateway import GatewaySettings, beside
 from gateway.settings.gateway_checks import SPARE_ID, gateway_problems
+from gateway.settings.outlines import Polygons
 from gateway.settings.remains import Remains
 from gateway.settings.site import SiteFile, site_map
 from gateway.settings.site_checks import site_problems
 
-__all__ = ["GatewaySettings", "load", "load_settings", "load_site", "problems"]
+__all__ = [
+    "GatewaySettings",
+    "Look",
+    "OwnLook",
+    "SiteLook",
+    "load",
+    "load_settings",
+    "load_site",
+    "look",
+    "problems",
+    "right",
+]
 
 
 def load(
@@ -26,11 +38,14 @@ def load(
 ) -> tuple[SiteMap, GatewaySettings]:
     """Both files; `profiles`: the names that `subscribe` may use; `walked`: see `load_site`. ConfigError with
     every problem of both."""
-    site = _site(directory, walked=walked)
-    own = _own(directory, site, profiles)
-    if site.map is None or own.settings is None:
-        raise ConfigError([*site.problems, *own.problems])
-    return site.map, own.settings
+    return right(look(directory, profiles=profiles, walked=walked))
+
+
+def right(both: Look) -> tuple[SiteMap, GatewaySettings]:
+    """What was found, where all of it is right; else ConfigError with every problem of both."""
+    if both.site.map is None or both.own.settings is None:
+        raise ConfigError([*both.site.problems, *both.own.problems])
+    return both.site.map, both.own.settings
 
 
 def load_site(directory: Path, *, walked: bool = True) -> SiteMap:
@@ -52,43 +67,64 @@ def load_settings(directory: Path, *, profiles: Collection[str]) -> GatewaySetti
 
 def problems(directory: Path, *, profiles: Collection[str]) -> list[Problem]:
     """Every mistake in both files, sorted by place; empty when the configuration is right."""
-    site = _site(directory)
-    return sorted([*site.problems, *_own(directory, site, profiles).problems])
+    both = look(directory, profiles=profiles)
+    return sorted([*both.site.problems, *both.own.problems])
 
 
-class _Site(NamedTuple):
+def look(
+    directory: Path, *, profiles: Collection[str], walked: bool = True, map_directory: Path | None = None
+) -> Look:
+    """Both files as far as they can be read, for those who have more to say of them. `map_directory`: where
+    the map lies, if not there too."""
+    site = _site(map_directory or directory, walked=walked)
+    return Look(site, _own(directory, site, profiles))
+
+
+class SiteLook(NamedTuple):
     map: SiteMap | None
     problems: list[Problem]
     zones: list[str] | None
     """Ids that the file gives, right or wrong; None: it cannot be read at all."""
     receivers: list[str] | None
+    rest: Remains[SiteFile] | None
+    """What of the file is right, and where it stands; None: it cannot be read at all."""
+    shapes: dict[str, Polygons]
+    """Of the fences that have a right one."""
 
 
-class _Own(NamedTuple):
+class OwnLook(NamedTuple):
     settings: GatewaySettings | None
     problems: list[Problem]
+    rest: Remains[GatewaySettings] | None
 
 
-def _site(directory: Path, *, walked: bool = True) -> _Site:
+class Look(NamedTuple):
+    site: SiteLook
+    own: OwnLook
+
+
+def _site(directory: Path, *, walked: bool = True) -> SiteLook:
     try:
         rest = Remains(load_yaml(directory / "site.yaml"), SiteFile, {"site": {"id": SPARE_ID}})
     except ConfigError as e:
-        return _Site(None, list(e.problems), None, None)
+        return SiteLook(None, list(e.problems), None, None, None, {})
     checked, shapes = site_problems(rest, directory)
     found = [*rest.problems, *checked]
     right = site_map(rest.model, shapes) if rest.model and not found else None
     if right is not None and walked:
         right, learned = calibrated(right, directory)
         found += learned
-    return _Site(
+    return SiteLook(
         map=right if not found else None,
         problems=found,
         zones=[*rest.ids("floors", "zones"), *rest.ids("fences")],
         receivers=rest.ids("receivers"),
+        rest=rest,
+        shapes=shapes,
     )
 
 
-def _own(directory: Path, site: _Site, profiles: Collection[str]) -> _Own:
+def _own(directory: Path, site: SiteLook, profiles: Collection[str]) -> OwnLook:
     spare = {
         "gateway": {"id": SPARE_ID},
         "consent": {"feed": {"file": "consent.yaml"}},
@@ -96,7 +132,8 @@ def _own(directory: Path, site: _Site, profiles: Collection[str]) -> _Own:
     try:
         rest = Remains(load_yaml(directory / "gateway.yaml"), GatewaySettings, spare)
     except ConfigError as e:
-        return _Own(None, list(e.problems))
+        return OwnLook(None, list(e.problems), None)
     checked = gateway_problems(rest, directory, profiles=profiles, zones=site.zones, receivers=site.receivers)
     found = [*rest.problems, *checked, *counting_problems(rest, site.zones, site.map)]
-    return _Own(beside(rest.model, directory) if rest.model and not found else None, found)
+    right = beside(rest.model, directory) if rest.model and not found else None
+    return OwnLook(right, found, rest)

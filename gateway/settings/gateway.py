@@ -120,6 +120,8 @@ class Gateway(Section):
     """None: made at the first start, kept in the state directory."""
     epoch: Duration = Field(default="30d", validate_default=True)
     """Seconds that a pseudonym lasts."""
+    watch: bool = Field(default=False, strict=True)
+    """Take over a file of the configuration as soon as it is saved, without `gateway reload` or SIGHUP."""
 
 
 class Tls(Section):

@@ -76,9 +76,17 @@ class _Shape(Struct):
         yield from (((left + right) / 2, y) for left, right in zip(xs[::2], xs[1::2], strict=False))
 
 
+def outlines_overlap(a: Ring, b: Ring) -> bool:
+    """Whether two outlines of a floor, in metres, have ground in common."""
+    return _meet(_Shape([list(a)], None), _Shape([list(b)], None))
+
+
 def _overlap(a: Fence, b: Fence) -> bool:
     origin = _some_place(a)
-    one, other = _shape(a, origin), _shape(b, origin)
+    return _meet(_shape(a, origin), _shape(b, origin))
+
+
+def _meet(one: _Shape, other: _Shape) -> bool:
     box, with_box = one.box(), other.box()
     if any(box[i] > with_box[i + 2] or with_box[i] > box[i + 2] for i in (0, 1)):
         return False

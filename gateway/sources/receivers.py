@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from gateway.counts import Counts
@@ -34,12 +34,12 @@ class ReceiverStates:
         counts: Counts,
         *,
         site: str,
-        receivers: Collection[str],
+        is_known: Callable[[str], bool],
     ) -> None:
-        """`receivers`: those of the map; of others nothing is said on."""
+        """`is_known`: whether the map has this receiver; of others nothing is said on."""
         self.topic_filters = tuple(dict.fromkeys(t.filter(site) for r in readers for t in r.topics))
         self._readers, self._site = readers, site
-        self._receivers = frozenset(receivers)
+        self._is_known = is_known
         self._topics: dict[str, tuple[StateReader, str] | None] = {}
         """Whose word a topic carries, and who reads it; None: nobody's."""
         self._hear, self._clock, self._counts = hear, clock, counts
@@ -52,7 +52,7 @@ class ReceiverStates:
         if known is None:
             return False
         reader, receiver = known
-        if receiver not in self._receivers:
+        if not self._is_known(receiver):
             self._counts.count("receivers", "unknown")
         elif (word := reader.read(payload)) is None:
             self._counts.count("receivers", "malformed")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
 
-from gateway.status.vitals import Vitals, Watch
+from gateway.status.vitals import Lookout, Vitals
 
 SAY_S: Final = 10.0
 """The retained word follows a change within so long."""
@@ -34,22 +34,22 @@ def health(vitals: Vitals) -> dict[str, Any]:
         "consent": vitals.doubt or "confirmed",
         "links_down": sorted(name for name, state, _ in vitals.links if state == "down"),
         "receivers_dead": sorted(r.id for r in vitals.receivers if r.is_dead),
-        "reload_failed": bool(vitals.reload_problems),
+        "reload_failed": bool(vitals.reload.problems),
     }
 
 
 class HealthTeller:
     """Calls `tell` when what it says has changed, and never more often than every `SAY_S`."""
 
-    def __init__(self, watch: Watch, tell: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, lookout: Lookout, tell: Callable[[], Awaitable[None]]) -> None:
         self.health: dict[str, Any] | None = None
         """None: not looked yet."""
-        self._watch = watch
+        self._lookout = lookout
         self._tell = tell
 
     async def run(self) -> NoReturn:
         while True:
-            now = health(await self._watch.look())
+            now = health(await self._lookout.look())
             if now != self.health:
                 self.health = now
                 await self._tell()

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gateway.status.health import unready
-from gateway.status.vitals import Vitals, Watch
+from gateway.status.vitals import Lookout, Vitals
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,28 +37,28 @@ HELP: Final[dict[str, str]] = {
 """Every metric of this program; those of the process (process_…) come from prometheus-client."""
 
 
-def exposition(watch: Watch, vitals: Vitals) -> bytes:
+def exposition(lookout: Lookout, vitals: Vitals) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Families(watch, vitals))
+    registry.register(_Families(lookout, vitals))
     ProcessCollector(registry=registry)
     return generate_latest(registry)
 
 
 class _Families(Collector):
-    def __init__(self, watch: Watch, vitals: Vitals) -> None:
-        self._watch = watch
+    def __init__(self, lookout: Lookout, vitals: Vitals) -> None:
+        self._lookout = lookout
         self._vitals = vitals
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        v, watch = self._vitals, self._watch
-        build = {"version": watch.version, "core": watch.core_form}
+        v, lookout = self._vitals, self._lookout
+        build = {"version": lookout.version, "core": lookout.core_form}
         yield _gauge("gateway_build_info", {tuple(build.values()): 1.0}, tuple(build))
-        yield _gauge("gateway_start_time_seconds", {(): watch.started_s})
+        yield _gauge("gateway_start_time_seconds", {(): lookout.started_s})
         yield _gauge("gateway_ready", {(): float(not unready(v))})
-        yield _outcomes(watch.counted())
+        yield _outcomes(lookout.counted())
         batches = CounterMetricFamily("gateway_batches", HELP["gateway_batches_total"])
         batches.add_metric([], max(v.batches, 0))
         yield batches
@@ -84,9 +84,8 @@ def _receivers(v: Vitals) -> Iterator[Metric]:
 
 
 def _configuration(v: Vitals) -> Iterator[Metric]:
-    yield _gauge("gateway_config_last_reload_successful", {(): float(not v.reload_problems)})
-    if v.reload_at_s is not None:
-        yield _gauge("gateway_config_last_reload_timestamp_seconds", {(): v.reload_at_s})
+    yield _gauge("gateway_config_last_reload_successful", {(): float(not v.reload.problems)})
+    yield _gauge("gateway_config_last_reload_timestamp_seconds", {(): v.reload.at_s})
     if v.accuracy is not None:
         yield _gauge("gateway_calibration_accuracy_ratio", {(): v.accuracy.mean})
         yield _gauge("gateway_calibration_outdated", {(): float(v.accuracy.is_outdated)})

@@ -15,7 +15,7 @@ from gateway.drawing import STYLE
 from gateway.status import metrics, render
 from gateway.status.health import unready
 from gateway.status.http import Answer, Asked, Gate
-from gateway.status.vitals import Vitals, Watch
+from gateway.status.vitals import Lookout, Vitals
 from gateway.status.words import WORDS, language_of
 
 STREAM_S: Final = 1.0
@@ -34,11 +34,11 @@ Journey = Callable[[str], Awaitable[Sequence[Line]]]
 class Page:
     """`serve` answers one request. `journey` asks the desk, which tells the audit log."""
 
-    def __init__(self, watch: Watch, gate: Gate, journey: Journey) -> None:
-        self._watch = watch
+    def __init__(self, lookout: Lookout, gate: Gate, journey: Journey) -> None:
+        self._lookout = lookout
         self._gate = gate
         self._journey = journey
-        self._is_shown = watch.assembly.settings.page.shows is not None
+        self._is_shown = lookout.assembly.settings.page.shows is not None
         self._has_journeys = gate.token is not None and self._is_shown
         self._sheets: dict[str, render.Sheet] = {}
         static = files("gateway.status")
@@ -61,18 +61,18 @@ class Page:
             return self._files[asked.path]
         match asked.path:
             case "/":
-                said = render.page(await self._watch.look(), self._sheet(asked), self._version(asked))
+                said = render.page(await self._lookout.look(), self._sheet(asked), self._version(asked))
                 return Answer(200, said.encode(), HTML)
             case "/events":
                 return Answer(200, content_type="text/event-stream", stream=self._stream(self._sheet(asked)))
             case "/metrics":
-                said_bytes = metrics.exposition(self._watch, await self._watch.look())
+                said_bytes = metrics.exposition(self._lookout, await self._lookout.look())
                 return Answer(200, said_bytes, metrics.CONTENT_TYPE)
             case "/healthz":
-                stalled = (await self._watch.look()).is_stalled
+                stalled = (await self._lookout.look()).is_stalled
                 return Answer(503, b"stalled\n") if stalled else Answer(200, b"ok\n")
             case "/readyz":
-                return self._ready(unready(await self._watch.look()), asked)
+                return self._ready(unready(await self._lookout.look()), asked)
             case _:
                 return Answer(404, b"There is nothing here.\n")
 
@@ -116,13 +116,13 @@ class Page:
         """One look for all streams of this second."""
         now = asyncio.get_running_loop().time()
         if self._newest is None or now - self._newest[0] >= STREAM_S / 2:
-            self._newest = (now, await self._watch.look())
+            self._newest = (now, await self._lookout.look())
         return self._newest[1]
 
     def _sheet(self, asked: Asked) -> render.Sheet:
         """Drawn anew when the map has changed."""
         wanted = language_of(asked.query.get("lang"), asked.headers.get("accept-language", ""))
-        site, sheet = self._watch.assembly.site, self._sheets.get(wanted)
+        site, sheet = self._lookout.assembly.site, self._sheets.get(wanted)
         if sheet is None or sheet.site is not site:
             sheet = self._sheets[wanted] = render.Sheet(
                 site, WORDS[wanted], is_shown=self._is_shown, has_journeys=self._has_journeys
@@ -131,7 +131,7 @@ class Page:
 
     def _version(self, asked: Asked) -> str:
         words = self._sheet(asked).words
-        return words["version"].format(version=self._watch.version, core=self._watch.core_form)
+        return words["version"].format(version=self._lookout.version, core=self._lookout.core_form)
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

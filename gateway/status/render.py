@@ -213,10 +213,17 @@ def _calibration(vitals: Vitals, sheet: Sheet) -> str:
 
 def _reload(vitals: Vitals, sheet: Sheet) -> str:
     w = sheet.words
-    if vitals.reload_at_s is None:
-        return _p(w["no_reload"])
-    at = sheet.time(vitals.reload_at_s)
-    if not vitals.reload_problems:
-        return _p(w["reload_fine"].format(at=at))
-    listed = "".join(f"<li><code>{escaped(problem)}</code></li>" for problem in vitals.reload_problems[:20])
-    return _p(w["reload_failed"].format(at=at), "bad") + f"<ul>{listed}</ul>"
+    at, found = sheet.time(vitals.reload.at_s), vitals.reload
+    said = (
+        _p(w["reload_failed"].format(at=at), "bad") if found.problems else _p(w["reload_fine"].format(at=at))
+    )
+    said += _listed(found.problems)
+    return said + (_p(w["waiting"]) + _listed(found.waiting) if found.waiting else "")
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return (
+        f"<ul>{''.join(f'<li><code>{escaped(line)}</code></li>' for line in lines[:20])}</ul>"
+        if lines
+        else ""
+    )

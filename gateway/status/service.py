@@ -10,22 +10,22 @@ from gateway.assembly import page_token
 from gateway.status.health import HealthTeller
 from gateway.status.http import Gate, PageServer
 from gateway.status.page import Journey, Page
-from gateway.status.vitals import Watch
+from gateway.status.vitals import Lookout
 
 
 class Status:
     """Run it as a task. ConfigError for a token that cannot serve."""
 
-    def __init__(self, watch: Watch, journey: Journey, tell: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, lookout: Lookout, journey: Journey, tell: Callable[[], Awaitable[None]]) -> None:
         """`tell` is called when `health` has changed."""
-        settings = watch.assembly.settings
-        self._watch = watch
-        self._teller = HealthTeller(watch, tell)
+        settings = lookout.assembly.settings
+        self._lookout = lookout
+        self._teller = HealthTeller(lookout, tell)
         self._server: PageServer | None = None
         if settings.page.address is not None:
             gate = Gate(page_token(settings), frozenset(settings.page.hosts))
-            page = Page(watch, gate, journey)
-            self._server = PageServer(settings.page.address, gate, page.serve, watch.assembly.counts)
+            page = Page(lookout, gate, journey)
+            self._server = PageServer(settings.page.address, gate, page.serve, lookout.assembly.counts)
 
     @property
     def health(self) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class Status:
 
     async def run(self) -> NoReturn:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch.run())
+            group.create_task(self._lookout.run())
             group.create_task(self._teller.run())
             if self._server is not None:
                 group.create_task(self._server.run())

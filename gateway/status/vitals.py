@@ -21,7 +21,6 @@ from gateway.lanes import Lanes
 from gateway.links import Link
 from gateway.model import ReceiverHealth, SiteMap
 from gateway.outbox import Outbox
-from gateway.reloads import LastReload
 from gateway.settings.calibration import map_changed
 
 BACKLOG_S: Final = 5.0
@@ -39,6 +38,16 @@ class Accuracy(Struct, frozen=True):
     worst: Separation
     is_outdated: bool
     """The map has changed since."""
+
+
+class Reloaded(Struct, frozen=True):
+    """What came of reading the configuration again, or of the start."""
+
+    at_s: float
+    problems: tuple[str, ...] = ()
+    """Files and lines; nobody is named."""
+    waiting: tuple[str, ...] = ()
+    """Changes that need a restart."""
 
 
 class Vitals(Struct, frozen=True):
@@ -60,8 +69,7 @@ class Vitals(Struct, frozen=True):
     counts: dict[str, int]
     """Consenting subjects by zone."""
     ticker: tuple[Line, ...]
-    reload_at_s: float | None
-    reload_problems: tuple[str, ...]
+    reload: Reloaded
     accuracy: Accuracy | None
     """None: not calibrated, or one zone only."""
     is_stalled: bool
@@ -69,7 +77,7 @@ class Vitals(Struct, frozen=True):
     """Taken through the pipeline since the start."""
 
 
-class Watch:
+class Lookout:
     """Looks at the rooms of one running gateway. `run` keeps count of progress; `look` gathers."""
 
     def __init__(
@@ -81,7 +89,7 @@ class Watch:
         *,
         links: Sequence[Link],
         progress: Callable[[], float],
-        reload: LastReload,
+        reload: Callable[[], Reloaded],
     ) -> None:
         self.assembly = assembly
         self.clock = clock
@@ -127,8 +135,7 @@ class Watch:
             enrolled=len(register.subjects()),
             counts=pipeline.board.counts(now_s),
             ticker=tuple(pipeline.board.ticker(now_s, TICKER)),
-            reload_at_s=self._reload.at_s,
-            reload_problems=self._reload.problems,
+            reload=self._reload(),
             accuracy=self._accuracy,
             is_stalled=time.monotonic() - self._seen_at_s > STALLED_S,
             batches=int(self._seen),

@@ -47,8 +47,8 @@ ENGLISH: Final[dict[str, str]] = {
     "accuracy": "Zones are told apart in {mean} of seconds (expected); "
     "worst {zone} from {neighbour}: {worst}.",
     "outdated": "The map has changed since the walk; walk again.",
-    "reload": "Last reload",
-    "no_reload": "Nothing was read again since the start.",
+    "reload": "Last read",
+    "waiting": "Waits for a restart:",
     "reload_fine": "{at}: everything was taken over.",
     "reload_failed": "{at}: not taken over, what was read before holds on. The log says more.",
     "journey": "One subject's way",
@@ -117,8 +117,8 @@ GERMAN: Final[dict[str, str]] = {
     "accuracy": "Zonen werden in {mean} der Sekunden unterschieden (erwartet); "
     "am schlechtesten {zone} von {neighbour}: {worst}.",
     "outdated": "Die Karte wurde seit dem Rundgang geändert; bitte neu gehen.",
-    "reload": "Letztes Neuladen",
-    "no_reload": "Seit dem Start wurde nichts neu gelesen.",
+    "reload": "Zuletzt gelesen",
+    "waiting": "Wartet auf einen Neustart:",
     "reload_fine": "{at}: alles übernommen.",
     "reload_failed": "{at}: nicht übernommen, es gilt das zuvor Gelesene. Mehr steht im Protokoll.",
     "journey": "Der Weg einer Person",

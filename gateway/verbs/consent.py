@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway import assembly, audit, control
+from gateway import assembly, audit, control, lastmap
 from gateway.assembly import Configuration
 from gateway.clock import PipelineClock
 from gateway.consent import ledger
@@ -32,7 +32,7 @@ class Consents:
 
     def __init__(self, directory: Path) -> None:
         """ConfigError when the configuration is not valid."""
-        self._configuration = assembly.read_configuration(directory)
+        self._configuration = lastmap.read_or_last(directory, logging.getLogger("gateway.map").warning)
         self._state_dir = self._configuration.settings.gateway.state_dir
 
     def show(self, subject: str) -> dict[str, Any]:

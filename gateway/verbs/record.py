@@ -25,6 +25,8 @@ from gateway.settings.gateway import Consent
 BATCH = 1_000
 FLUSH_S = 1.0
 FOLLOW_S = 5.0
+PIECES = 24
+"""Of a rolling window: one hour of a day goes at a time."""
 
 _log = logging.getLogger("gateway.record")
 
@@ -32,6 +34,12 @@ _log = logging.getLogger("gateway.record")
 class Limits(Struct, frozen=True):
     max_bytes: int
     max_s: float
+    rolling: bool = False
+    """The oldest goes instead of an end when the one or the other is reached."""
+
+    @property
+    def end_s(self) -> float | None:
+        return None if self.rolling else self.max_s
 
 
 async def record(directory: Path, out: Path, survey: Collection[str], limits: Limits) -> int:
@@ -57,10 +65,11 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
             recordings.enlist(assembled.settings.gateway.state_dir, out)
         async with asyncio.TaskGroup() as group:
             hearing = [group.create_task(source.run()) for source in sources]
-            writing = group.create_task(_write(lanes, recorder, register, stop))
+            keeping = _Window(limits, clock) if limits.rolling else None
+            writing = group.create_task(_write(lanes, recorder, register, stop, keeping))
             hearing.append(group.create_task(_follow(assembled.settings.consent, register, clock)))
             try:
-                async with asyncio.timeout(limits.max_s):
+                async with asyncio.timeout(limits.end_s):
                     await stop.wait()
             except TimeoutError:
                 pass
@@ -70,11 +79,30 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
     return recorder.lines
 
 
-async def _write(lanes: Lanes, recorder: Recorder, register: Register, stop: asyncio.Event) -> None:
+class _Window:
+    """A recording of the last hours: what is older goes, a part of the window at a time."""
+
+    def __init__(self, limits: Limits, clock: PipelineClock) -> None:
+        self._limits, self._clock = limits, clock
+        self._piece_s = max(limits.max_s / PIECES, 1.0)
+        self._due_s = clock() + limits.max_s + self._piece_s
+
+    async def keep(self, recorder: Recorder) -> None:
+        """Nothing is written meanwhile; the lanes hold what is heard."""
+        if self._clock() >= self._due_s or recorder.is_nearly_full:
+            await asyncio.to_thread(recorder.trim, self._clock() - self._limits.max_s)
+            self._due_s = self._clock() + self._piece_s
+
+
+async def _write(
+    lanes: Lanes, recorder: Recorder, register: Register, stop: asyncio.Event, window: _Window | None
+) -> None:
     while not recorder.is_full:
         await lanes.wait(FLUSH_S)
         _drain(lanes, recorder, register)
         recorder.flush()
+        if window is not None:
+            await window.keep(recorder)
         await asyncio.sleep(0.1)
     stop.set()
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, time, tzinfo
+from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gateway import assembly, progress, recording
 from gateway import replay as stages
 from gateway.calibration.remarks import remarks
-from gateway.consent import Keys
+from gateway.consent import Keys, Release
 from gateway.consent.keys import KEY_BYTES, KeyUnusableError
 from gateway.counts import Counts
+from gateway.difference import Told, differences
 from gateway.errors import RecordingError
+from gateway.explanation import Explanation, as_json, explain
 from gateway.identity import EveryDevice
 from gateway.model import ConsentSignal, Presence, Signal
 from gateway.settings import load_site
+from gateway.story import story
+from gateway.verbs import against
 
 
 class Wanted:
@@ -37,7 +44,19 @@ class Wanted:
         out: Path | None,
         publish: str | None,
         reorder: str | None = None,
+        against: Path | None = None,
+        explain: str | None = None,
+        at: str | None = None,
+        as_json: bool = False,
     ) -> None:
+        if explain is not None and (all_devices or against is not None or publish is not None):
+            raise ValueError("--explain goes without --all-devices, --against and --publish")
+        if at is not None and explain is None:
+            raise ValueError("--at goes with --explain")
+        if against is not None and (publish is not None or speed != "max"):
+            raise ValueError("--against compares two whole runs: no --publish and no --speed")
+        if as_json and against is None and explain is None:
+            raise ValueError("--json goes with --against and --explain; all else is JSON Lines already")
         if all_devices and stage == "release":
             raise ValueError("--all-devices stops before consent: there is nothing to release")
         self.stage = stage or ("presence" if all_devices else "release")
@@ -48,6 +67,10 @@ class Wanted:
         self.out = out
         self.publish = publish
         self.reorder = reorder
+        self.against = against
+        self.explain = explain
+        self.at = at
+        self.as_json = as_json
 
 
 def replay(path: Path, directory: Path, wanted: Wanted) -> None:
@@ -55,6 +78,12 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
     signals: Iterable[Signal] = recording.read(path)
     if wanted.publish is not None:
         _publish(signals, directory, wanted.publish)
+        return
+    if wanted.explain is not None:
+        _explain(signals, directory, wanted, wanted.explain)
+        return
+    if wanted.against is not None:
+        _compare(path, directory, wanted.against, wanted)
         return
     if wanted.out is not None or not sys.stdout.isatty():  # where no events come in between
         signals = progress.shown(signals, "replay")
@@ -66,11 +95,39 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
         def emit(line: bytes) -> None:
             file.write(line + b"\n")
 
-        if wanted.all_devices:
-            counts = _survey(signals, directory, wanted, emit)
-        else:
-            counts = _consented(signals, directory, wanted, emit)
+        counts = _play(signals, directory, wanted, emit, _keys)
     print(msgspec.json.encode(counts.by_room()).decode(), file=sys.stderr)
+
+
+def _play(
+    signals: Iterable[Signal],
+    directory: Path,
+    wanted: Wanted,
+    emit: stages.Emit,
+    keys: Callable[[assembly.Configuration], Keys],
+) -> Counts:
+    if wanted.all_devices:
+        return _survey(signals, directory, wanted, emit)
+    return _consented(signals, directory, wanted, emit, keys)
+
+
+def _compare(path: Path, directory: Path, old: Path, wanted: Wanted) -> None:
+    """Both runs have the same keys, so that pseudonyms are the same for the same person."""
+    told: dict[Path, list[Told]] = {}
+    for each in (old, directory):
+        events: list[Told] = []
+
+        def emit(line: bytes, events: list[Told] = events) -> None:
+            events.append(against.told_of(line))
+
+        _play(recording.read(path), each, wanted, emit, lambda _: Keys(bytes(KEY_BYTES)))
+        told[each] = events
+    found = differences(told[old], told[directory])
+    zone = ZoneInfo(load_site(directory).timezone)
+    with _output(wanted.out) as file:
+        for line in against.as_json(found) if wanted.as_json else against.as_table(found, zone):
+            file.write(line.encode() + b"\n")
+    print(against.summary(found, len(told[old]), len(told[directory])), file=sys.stderr)
 
 
 def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
@@ -87,15 +144,70 @@ def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: st
     return tracker.counted()
 
 
-def _consented(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
-    configuration = assembly.read_configuration(directory)
-    if wanted.device_class is not None:
-        configuration.site = msgspec.structs.replace(configuration.site, device_class=wanted.device_class)
-    assembled = assembly.assemble(
-        configuration, _keys(configuration), hold=wanted.reorder == "hold", confirmed=True
-    )
+def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject: str) -> None:
+    assembled, configuration = _assembled(directory, wanted, _keys)
+    zone = ZoneInfo(configuration.site.timezone)
+    signals = iter(_with_consent(signals, configuration))
+    first = next(signals, None)
+    at_s = None if wanted.at is None else moment_s(wanted.at, zone, first.t_s if first else 0.0)
+    said: list[dict[str, Any]] = []
+    key = assembled.screen.subject_key(subject)
+    with _output(wanted.out) as file:
+
+        def show(explanation: Explanation) -> None:
+            lines = [as_json(explanation).decode()] if wanted.as_json else [*story(explanation, zone), ""]
+            for line in lines:
+                file.write(line.encode() + b"\n")
+
+        def tell(presence: Presence | None, releases: Sequence[Release]) -> None:
+            if presence is None:
+                show(explain(assembled, subject, said=said))
+                return
+            event = msgspec.json.decode(stages.presence_line(presence))
+            told = [
+                release.recipient
+                for release in releases
+                if (release.subject_key, release.zone, release.change, release.t_s)
+                == (key, presence.zone, presence.change, presence.t_s)
+            ]
+            if wanted.at is None:
+                show(explain(assembled, subject, event=event, told=told))
+            said.append(event)
+
+        stages.explained(
+            [] if first is None else chain([first], signals),
+            assembled.pipeline,
+            subject,
+            at_s=at_s,
+            tail_s=wanted.tail_s,
+            tell=tell,
+        )
+    if not said:
+        print(f"no event of {subject} is in this recording up to then", file=sys.stderr)
+
+
+def moment_s(text: str, zone: tzinfo, first_s: float) -> float:
+    """Unix seconds of `--at`: RFC 3339, or a time of the shop's clock on the day on which the recording
+    begins. RecordingError for anything else."""
+    try:
+        if len(text) <= len("09:30:00"):
+            day = datetime.fromtimestamp(first_s, zone).date()
+            return datetime.combine(day, time.fromisoformat(text), zone).timestamp()
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise RecordingError(f"--at: expected 09:30:00 or 2025-12-22T09:30:00Z, got '{text}'") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def _consented(
+    signals: Iterable[Signal],
+    directory: Path,
+    wanted: Wanted,
+    emit: stages.Emit,
+    keys: Callable[[assembly.Configuration], Keys],
+) -> Counts:
+    assembled, configuration = _assembled(directory, wanted, keys)
     pipeline = assembled.pipeline
-    pipeline.deny(configuration.denied, 0.0)
 
     def watch(presence: Presence) -> None:
         emit(stages.presence_line(presence))
@@ -109,6 +221,19 @@ def _consented(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit:
         emit=emit if wanted.stage == "release" else lambda _: None,
     )
     return pipeline.counted()
+
+
+def _assembled(
+    directory: Path, wanted: Wanted, keys: Callable[[assembly.Configuration], Keys]
+) -> tuple[assembly.Assembly, assembly.Configuration]:
+    configuration = assembly.read_configuration(directory)
+    if wanted.device_class is not None:
+        configuration.site = msgspec.structs.replace(configuration.site, device_class=wanted.device_class)
+    assembled = assembly.assemble(
+        configuration, keys(configuration), hold=wanted.reorder == "hold", confirmed=True
+    )
+    assembled.pipeline.deny(configuration.denied, 0.0)
+    return assembled, configuration
 
 
 def _with_consent(signals: Iterable[Signal], configuration: assembly.Configuration) -> Iterator[Signal]:

@@ -1,0 +1,119 @@
+"""`gateway check`: every problem and every doubt of a configuration in one run, for people or as JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from gateway import assembly, review, settings
+from gateway.assembly import Configuration
+from gateway.calibration.remarks import remarks
+from gateway.credentials import CREDENTIAL
+from gateway.errors import ConfigError, Problem
+from gateway.profiles import Profiles, profiles_of
+from gateway.settings.gateway_checks import shared_zones
+
+NAMED = 5
+"""Zones that one line names."""
+
+Say = Callable[[str], None]
+
+
+class Found(Struct):
+    """What one run has to say; `summary` only where there is no problem."""
+
+    directory: str
+    fine: bool
+    problems: list[Problem]
+    warnings: list[Problem]
+    notes: list[str]
+    """What concerns no line of a file."""
+    summary: dict[str, int | str] | None
+
+    def text(self) -> Iterator[str]:
+        """For a person, the summary last; problems and warnings of all files in the order of their places."""
+        for problem in sorted([*self.problems, *self.warnings]):
+            yield problem.with_caret()
+        for note in self.notes:
+            yield f"{self.directory}: {note}"
+        counted = [_counted(len(self.problems), "problem")] if self.problems else []
+        counted += [_counted(len(self.warnings), "warning")] if self.warnings else []
+        if counted:
+            yield f"{', '.join(counted)} found"
+
+    def line(self) -> str:
+        """The one line when all is fine."""
+        facts = [f"{n} {what}" for what, n in (self.summary or {}).items() if what != "consents"]
+        consents = (self.summary or {}).get("consents", "")
+        return f"{self.directory}: fine. {', '.join([*facts, str(consents)])}."
+
+    def json(self) -> bytes:
+        """`problems` and `warnings` as mappings of file, line, column, key, text and source."""
+        return msgspec.json.encode(self)
+
+
+def check(directory: Path, *, as_json: bool, say: Say, tell: Say) -> bool:
+    """`say` gets the result, `tell` what is wrong; True: nothing keeps a gateway from starting."""
+    found = look(directory)
+    if as_json:
+        say(found.json().decode())
+        return found.fine
+    for text in found.text():
+        tell(text)
+    if found.fine:
+        say(found.line())
+    return found.fine
+
+
+def look(directory: Path, profiles: Profiles | None = None) -> Found:
+    """`profiles`: those that are loaded already; None: the shipped ones and those of the directory."""
+    try:
+        profiles = profiles_of(directory) if profiles is None else profiles
+    except ConfigError as error:
+        return Found(str(directory), False, list(error.problems), [], [], None)
+    both = settings.look(directory, profiles=profiles.subscribable)
+    doubts = review.warnings(directory, both)
+    try:
+        configuration = assembly.read_configuration(directory, profiles=profiles, found=both)
+        notes = list(_notes(configuration))
+    except ConfigError as error:
+        return Found(str(directory), False, list(error.problems), doubts, [], None)
+    return Found(str(directory), True, [], doubts, notes, _summary(configuration))
+
+
+def _summary(found: Configuration) -> dict[str, int | str]:
+    site = found.site
+    return {
+        "zones": len(site.zones),
+        "receivers": len(site.receivers),
+        "beacons": len(site.beacons),
+        "fences": len(site.fences),
+        "recipients": len(found.settings.recipients),
+        "consents": assembly.consent_words(found),
+    }
+
+
+def _notes(found: Configuration) -> Iterator[str]:
+    secret = found.settings.identity_keys
+    if secret is not None and secret.startswith(CREDENTIAL) and "CREDENTIALS_DIRECTORY" not in os.environ:
+        yield f"{secret}: not looked at, systemd passes it to the service only"
+    elif missing := assembly.without_key(found, assembly.identity_keys_of(found.settings)):
+        yield f"{missing} irk: or eid: identities have no key and identify nobody"
+    yield from remarks(found.site)
+    for (one, other), shared in shared_zones(found.settings, found.site).items():
+        yield (
+            f"{one} and {other} may both hear of {_named(shared)}; by zone and time alone they "
+            "find out who is the same person: docs/privacy.md"
+        )
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -1,0 +1,12 @@
+"""`gateway schema`: every editor schema there is, by file name."""
+
+from __future__ import annotations
+
+from gateway.consent.editor_schema import editor_schemas
+from gateway.profiles.editor_schema import NAME, editor_schema
+from gateway.settings.schemas import schemas
+
+
+def every_schema() -> dict[str, str]:
+    """As checked in under config/schema."""
+    return schemas() | editor_schemas() | {NAME: editor_schema()}
