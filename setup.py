@@ -71,7 +71,10 @@ def _plain(why: str) -> None:
 setup(
     packages=[*find_packages(include=["gateway*"]), *DATA],
     package_dir=DATA,
-    package_data={"gateway": ["*.pxd", "*/*.pxd"], **{name: ["*.yaml"] for name in DATA}},
+    package_data={
+        "gateway": ["*.pxd", "*/*.pxd", "*/*.css", "*/*.js", "*/*.html"],
+        **{name: ["*.yaml"] for name in DATA},
+    },
     ext_modules=extensions(),
     cmdclass={"build_ext": CompileIfPossible},
 )

@@ -24,7 +24,7 @@ from gateway.consent import (
     load_deny_list,
     load_keys,
 )
-from gateway.consent.policy import Counting
+from gateway.consent.policy import Counting, Showing
 from gateway.consent.rounding import AS_MEASURED, WHOLE_MINUTES, Rounding
 from gateway.consent.signature import load_signers
 from gateway.core import Core, Holding
@@ -46,6 +46,7 @@ from gateway.sinks.signing import signing_keys
 from gateway.sources.consent_http import Place
 
 SETTINGS_FILE = "gateway.yaml"
+SHORTEST_TOKEN = 16
 
 
 class Configuration(Struct):
@@ -232,8 +233,10 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
     counted = tuple(
         Counting(c.recipient, c.purpose, c.legal_basis, c.zones, c.window, c.k) for c in settings.counts
     )
+    shows = settings.page.shows
+    shown = Showing(shows.purpose, shows.legal_basis) if shows else None
     return Policy(
-        site.site, settings.gateway.id, recipients, settings.gateway.epoch, zone_facts(site), counted
+        site.site, settings.gateway.id, recipients, settings.gateway.epoch, zone_facts(site), counted, shown
     )
 
 
@@ -324,3 +327,17 @@ def bearer_token(secret: Secret) -> str:
 
 def _certificates(of: str, tls: Tls) -> Certificates:
     return Certificates(of, ca=tls.ca, cert=tls.cert, key=tls.key)
+
+
+def page_token(settings: GatewaySettings) -> str | None:
+    """What opens the status page; None: the settings ask for none. ConfigError for one that cannot serve."""
+    token = settings.page.token
+    if token is None:
+        return None
+    try:
+        found = bearer_token(token)
+        if len(found) < SHORTEST_TOKEN:
+            raise SecretUnusableError(f"{token} is shorter than {SHORTEST_TOKEN} letters, and can be guessed")
+    except (OSError, SecretUnusableError) as error:
+        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", f"page.token: {error}")]) from None
+    return found

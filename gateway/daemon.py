@@ -41,6 +41,7 @@ from gateway.sinks.mqtt import MqttSink, Uplink
 from gateway.sinks.questions import Questions
 from gateway.sources import Source
 from gateway.sources.relay import Relay
+from gateway.status import Lookout, Reloaded, Status
 from gateway.synchronisation import synchronised
 from gateway.watch import watch
 
@@ -107,6 +108,11 @@ class _Running:
         self._couriers += [self._courier(name, "puback", sink) for name, sink in self._webhooks.items()]
         self._custody.couriers = self._couriers
         outbox.on_replaced = self._restate
+        lookout = Lookout(
+            assembly, outbox, self._lanes, clock,
+            links=[way.link for way in self._ways()], progress=self._progress, reload=self._reloaded,
+        )  # fmt: skip
+        self._status = Status(lookout, self._desk.journey, self._say_state)
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -134,6 +140,7 @@ class _Running:
                 carrying.append(group.create_task(watch(self._reloading.files, self._reload)))
             self._notifier.ready()
             telling = group.create_task(self._notifier.watch(self._progress, self._links))
+            showing = group.create_task(self._status.run())
             await stop.wait()
             _log.info("stopping")
             self._notifier.stopping()
@@ -144,7 +151,7 @@ class _Running:
                 task.cancel()
             await _leave(self._relay)
             await self._farewell()
-            for task in [telling, keeping, answering, *relaying, *carrying]:
+            for task in [telling, showing, keeping, answering, *relaying, *carrying]:
                 task.cancel()
 
     async def _begin(self, configuration: Configuration) -> None:
@@ -203,9 +210,20 @@ class _Running:
 
     def _links(self) -> str:
         """Which ways to the outside are up, and which are not, for an operator."""
-        ways = (*self._sources, *self._uplinks, *self._webhooks.values())
-        links = [way.link for way in ways]
-        return words_of(links)
+        return words_of(way.link for way in self._ways())
+
+    def _ways(self) -> tuple[Source | Uplink | WebhookSink, ...]:
+        return (*self._sources, *self._uplinks, *self._webhooks.values())
+
+    def _reloaded(self) -> Reloaded:
+        last = self._reloading.last
+        return Reloaded(last.at_s, tuple(last.in_brief()), tuple(last.waiting))
+
+    async def _say_state(self) -> None:
+        for uplink in self._uplinks:
+            if uplink.link.state == "up":
+                with contextlib.suppress(TimeoutError, NotConnectedError, RefusedError):
+                    await uplink.say(alive=True)
 
     async def _reload(self) -> None:
         self._notifier.reloading()
@@ -260,6 +278,8 @@ class _Running:
             "damaged_stores": self._outbox.quarantined,
             "clock": clock,
         }
+        if alive and self._status.health:
+            facts["health"] = self._status.health
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
 
 

@@ -25,7 +25,7 @@ from gateway.core.written import (
     written_stays,
     written_tracks,
 )
-from gateway.model import Hearing, Observation, OpenStay, Presence, SiteMap
+from gateway.model import Hearing, Observation, OpenStay, Presence, ReceiverHealth, SiteMap
 from gateway.reading import Reading
 
 SNAPSHOT_VERSION = 6
@@ -117,6 +117,12 @@ class Core:
         heard = [crowd.who(row)[1] for row in crowd.rows_of(subject)]
         driven = [device for owner, device in self._arrivals.vehicles.rows if owner == subject]
         return sorted({*heard, *driven})
+
+    def receivers(self) -> list[ReceiverHealth]:
+        """Which receivers of the map hear, as of the core's own time."""
+        dead = self._radio.health.dead(self._now_s)
+        ears, _ = self._radio.health.known()
+        return [ReceiverHealth(id, ear.heard_s, id in dead) for id, ear in ears.items()]
 
     def explain(self, subject: str) -> Story:
         """Why it says of the subject what it says, at its time; nothing changes by it."""

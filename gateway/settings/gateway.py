@@ -23,6 +23,8 @@ from gateway.settings.durations import Duration, Step
 from gateway.settings.secrets import Secret
 from gateway.settings.sections import Name, Positive, Section, Whole, Words
 
+OFF = "off"
+
 
 def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
     if not items:
@@ -100,6 +102,14 @@ def _each_once(adapters: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(adapters)) < len(adapters) or ("auto" in adapters and len(adapters) > 1):
         raise ValueError("auto stands alone, and each address once: an adapter has one scan")
     return adapters
+
+
+def _listen(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
+    if text != OFF and not (colon and host and is_port and (":" not in host or host.startswith("["))):
+        raise ValueError("expected an address and a port such as 127.0.0.1:8780 or [::1]:8780, or off")
+    return text
 
 
 class Clock(Section):
@@ -327,6 +337,40 @@ class Outbox(Section):
     """The first that fits an event decides; what none fits is normal."""
 
 
+class Shows(Section):
+    """Whom the page may count and name in a journey: subjects who consent to this, for `operator`."""
+
+    purpose: Annotated[str, AfterValidator(_term)]
+    legal_basis: Words
+
+
+class Page(Section):
+    """The status page, metrics and health over HTTP."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8780"
+    """Address and port, or `off`."""
+    token: Secret | None = None
+    """File of the password; None: only on loopback, and without journeys."""
+    hosts: tuple[Words, ...] = ()
+    """Names under which a reverse proxy offers it."""
+    shows: Shows | None = None
+    """None: nobody is counted or shown."""
+
+    @model_validator(mode="after")
+    def _token_outside_of_loopback(self) -> Page:
+        if self.token is None and self.address is not None and self.address[0] not in LOOPBACK:
+            raise ValueError("beyond this machine it needs a token, or listens on 127.0.0.1 behind a proxy")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """None: there is no page."""
+        if self.listen == OFF:
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
 class GatewaySettings(Section):
     gateway: Gateway
     brokers: dict[Name, Broker] = Field(default_factory=dict)
@@ -340,6 +384,7 @@ class GatewaySettings(Section):
     counts: tuple[Counting, ...] = ()
     audit: Audit = Audit()
     outbox: Outbox = Outbox()
+    page: Page = Page()
 
     @property
     def is_relay_only(self) -> bool:
