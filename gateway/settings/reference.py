@@ -12,9 +12,9 @@ HEAD: Final = """\
 # Settings
 
 Every key of every file, from the same source as the schemas in `config/schema`, with which an editor
-completes and underlines. `gateway check DIR` names what is wrong. A key without a default has to be there; `↻`
-waits for the next start of the gateway, everything else is taken over by `gateway reload`. A duration is `20s`,
-`1min`, `1h` or `30d`; a number has its unit in its name (`radius_m`).
+completes and underlines. `gateway check DIR` names what is wrong. A key without a default has to be
+there; `↻` waits for the next start of the gateway, everything else is taken over by `gateway reload`. A
+duration is `20s`, `1min`, `1h` or `30d`; a number has its unit in its name (`radius_m`).
 
 Worked examples: [config/store](../config/store), [config/demo](../config/demo). Firmware profiles have a
 language of their own: [profiles.md](profiles.md).
