@@ -112,7 +112,7 @@ class _Running:
             assembly, outbox, self._lanes, clock,
             links=[way.link for way in self._ways()], progress=self._progress, reload=self._reloaded,
         )  # fmt: skip
-        self._status = Status(lookout, self._desk.journey, self._say_state)
+        self._status = Status(lookout, self._desk.journey, self._restate)
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -218,12 +218,6 @@ class _Running:
     def _reloaded(self) -> Reloaded:
         last = self._reloading.last
         return Reloaded(last.at_s, tuple(last.in_brief()), tuple(last.waiting))
-
-    async def _say_state(self) -> None:
-        for uplink in self._uplinks:
-            if uplink.link.state == "up":
-                with contextlib.suppress(TimeoutError, NotConnectedError, RefusedError):
-                    await uplink.say(alive=True)
 
     async def _reload(self) -> None:
         self._notifier.reloading()
