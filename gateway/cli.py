@@ -224,12 +224,14 @@ def replay(recording: Path, directory: Path | None, **options: Any) -> None:
 @stand
 @click.option("--follow", type=ReadableFile, help="Hear by a recording that is being written.")
 @click.option("--write", is_flag=True, help="Write calibration.yaml beside the map.")
+@click.option("--plan", type=NewFile, help="Draw the walk on the map, .svg.")
 @problems_exit(EXIT_PROBLEMS)
 def calibrate_verb(
     recording: Path | None,
     directory: Path,
     device_class: str | None,
     write: bool,
+    plan: Path | None,
     **wishes: Any,
 ) -> None:
     """Learn what each zone sounds like, and say how well zones are told apart.
@@ -240,7 +242,7 @@ def calibrate_verb(
     from gateway.verbs import calibrate as session
     from gateway.verbs.guide import Wishes
 
-    wanted = session.Wanted(directory, device_class, write)
+    wanted = session.Wanted(directory, device_class, write, plan)
     if recording is not None:
         if wishes["follow"] is not None:
             raise click.UsageError(

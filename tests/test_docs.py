@@ -15,6 +15,7 @@ from gateway.errors import ConfigError
 from gateway.model import CHANGES
 from gateway.profiles import load_profiles
 from gateway.reference import command_reference
+from gateway.settings.reference import keys, settings_reference
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,6 +23,27 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_command_reference_is_current() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == command_reference(), "run scripts/generate-docs"
+
+
+def test_the_settings_reference_is_current() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == settings_reference(), "run scripts/generate-docs"
+
+
+def test_every_key_says_what_it_means() -> None:
+    silent = [
+        f"{file}: {section}.{key}"
+        for file, section, key, said in keys()
+        if not said.replace("Left out: all.", "all").strip()
+    ]
+    assert silent == []
+
+
+def test_every_exit_code_of_the_program_is_in_the_command_reference() -> None:
+    named = set(re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE))
+    used = {"0", "2"}  # of Python and of click
+    for source in (ROOT / "gateway").rglob("*.py"):
+        used |= set(re.findall(r"^EXIT_\w+ = (\d+)", source.read_text(), re.MULTILINE))
+    assert named == used
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from test_settings import site_of
 
 from gateway.cli import main
-from gateway.drawing import PLAN_WORDS, panels, plan
+from gateway.drawing import PLAN_WORDS, Note, panels, plan
 from gateway.drawing.labels import Box, Room, chord, width_px
 from gateway.drawing.sheet import frame_of, nice_m
 from gateway.model import Circle, Fence, SiteMap
@@ -173,3 +173,33 @@ def test_the_verb(tmp_path: Path) -> None:
     assert (again.exit_code, "is there already" in again.output) == (1, True)
     shown = CliRunner().invoke(main, ["map", store])
     assert shown.output == plan(load_site(Path(store)))
+
+
+def test_notes_stand_behind_names_and_light_zones() -> None:
+    site = load_site(ROOT / "config" / "demo")
+    svg = plan(
+        site, notes={"cereals": Note("36 s, 93 %", "1"), "entrance": Note("<not>", "")}, remarks=["told"]
+    )
+    picture = ElementTree.fromstring(svg)  # noqa: S314 - our own
+    assert {"Cereals 36 s, 93 %", "Entrance <not>", "told"} <= set(words(picture))
+    lit = {zone: shape.get("data-lit") for zone, shape in marks(picture, "data-zone").items()}
+    assert {zone: level for zone, level in lit.items() if level} == {"cereals": "1"}
+
+
+def test_a_walk_is_drawn_on_the_map(tmp_path: Path) -> None:
+    """Every zone that was walked, with how long and how well it is told from the one most like it."""
+    config, walk, out = ROOT / "config" / "demo", tmp_path / "walk.jsonl", tmp_path / "walk.svg"
+    scene = ["simulate", "store", "--config", config, "--out", tmp_path / "s.jsonl", "--walk", walk,
+             "--minutes", 1, "--stand", 10]  # fmt: skip
+    assert CliRunner().invoke(main, list(map(str, scene))).exit_code == 0
+    verb = ["calibrate", "--config", config, "--recording", walk, "--plan", out]
+    done = CliRunner().invoke(main, list(map(str, verb)))
+    assert done.exit_code == 0, done.output
+    told = {
+        zone: (int(seconds), share)
+        for zone, seconds, share in re.findall(r"^([\w-]+): (\d+) s, .*?: (\d+%)$", done.output, re.MULTILINE)
+    }
+    assert len(told) == 8
+    drawn_words = words(ElementTree.fromstring(out.read_text("utf-8")))  # noqa: S314 - our own
+    for seconds, share in told.values():
+        assert any(text.endswith(f" {seconds} s, {share}") for text in drawn_words)

@@ -23,6 +23,10 @@ async def echo(asked: Asked) -> Answer:
         return Answer(200, content_type="text/event-stream", stream=_stream())
     if asked.path == "/flood":
         return Answer(200, stream=_stream(b"x" * 65_536))
+    if asked.path == "/broken":
+        raise RuntimeError("a bug")
+    if asked.path == "/breaks":
+        return Answer(200, stream=_breaking())
     if asked.path != "/":
         return Answer(404, b"nothing")
     return Answer(200, asked.body or b"hello")
@@ -32,6 +36,11 @@ async def _stream(part: bytes = b"data: 1\n\n") -> AsyncIterator[bytes]:
     while True:
         yield part
         await asyncio.sleep(0.001)
+
+
+async def _breaking() -> AsyncIterator[bytes]:
+    yield b"data: 1\n\n"
+    raise RuntimeError("a bug")
 
 
 class Served:
@@ -202,6 +211,17 @@ async def _first_line(served: Served) -> bytes:
     line = await reader.readline()
     writer.close()
     return line
+
+
+async def test_a_bug_of_the_page_is_an_answer_and_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as served:
+        assert b" 500 " in await served.say(get("/broken"))
+        assert b"data: 1" in await served.say(get("/breaks"))
+        assert b" 200 " in await served.say(get())
+        assert served.counts.of("page", "failed") == 2
+    assert [record.message for record in caplog.records if record.exc_info] == [
+        "the page failed at /broken", "the page failed in a stream",
+    ]  # fmt: skip
 
 
 async def test_who_asks_nothing_or_slowly_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

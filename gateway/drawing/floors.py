@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.drawing.labels import Box
-from gateway.drawing.marks import LEFT_PX, Marks, numbered
+from gateway.drawing.marks import LEFT_PX, NO_NOTES, Marks, Note, numbered
 from gateway.drawing.sheet import Frame, Panel, escaped, frame_of, nice_m, number, scale_bar, tag
 from gateway.model import Anchor, Floor, Point, SiteMap, Zone
 
@@ -21,10 +21,10 @@ AROUND_PX = 9.0
 """Between parts and the outline of their zone."""
 
 
-def floor_panels(site: SiteMap) -> list[Panel]:
+def floor_panels(site: SiteMap, notes: Mapping[str, Note] = NO_NOTES) -> list[Panel]:
     """In the order of the map; a floor with nothing that has a place is left out."""
     floors = site.floors or tuple(Floor(name, name) for name in _named_floors(site))
-    drawn = (_floor(floor, site) for floor in floors)
+    drawn = (_floor(floor, site, notes) for floor in floors)
     return [panel for panel in drawn if panel is not None]
 
 
@@ -40,7 +40,7 @@ def _named_floors(site: SiteMap) -> list[str]:
     return list(dict.fromkeys([zone.floor for zone in site.zones] + anchors))
 
 
-def _floor(floor: Floor, site: SiteMap) -> Panel | None:
+def _floor(floor: Floor, site: SiteMap, notes: Mapping[str, Note]) -> Panel | None:
     zones = [zone for zone in site.zones if zone.floor == floor.id]
     receivers = [a for a in site.receivers if a.floor == floor.id and a.at is not None]
     beacons = [a for a in site.beacons if a.floor == floor.id and a.at is not None]
@@ -50,7 +50,7 @@ def _floor(floor: Floor, site: SiteMap) -> Panel | None:
     frame = frame_of(
         ground, width_px=WIDTH_PX - LEFT_PX - RIGHT_PX, most_px=MOST_PX, x_px=LEFT_PX, y_px=TOP_PX
     )
-    marks = Marks(WIDTH_PX, TOP_PX + frame.height_px)
+    marks = Marks(WIDTH_PX, TOP_PX + frame.height_px, notes)
     _shapes(marks, frame, zones, receivers, beacons)
     _names(marks, frame, zones, [*receivers, *beacons])
     foot, more_px = numbered(marks.numbered, TOP_PX + frame.height_px + FOOT_PX - 8, WIDTH_PX)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
 
 from gateway.drawing.labels import LINE, Box, Label, Room
 from gateway.drawing.labels import width_px as width_of
@@ -17,11 +20,24 @@ LEFT_PX = 44.0
 ROW_PX = 16.0
 
 
+class Note(Struct, frozen=True):
+    """What is said behind a zone's name, and how much it is lit."""
+
+    text: str
+    level: Literal["", "1", "2", "3"] = ""
+
+
+NO_NOTES: Final[Mapping[str, Note]] = {}
+
+
 class Marks:
     """Shapes first, words above them; a shape without room for its name gets a number."""
 
-    def __init__(self, width: float, height: float) -> None:
+    def __init__(self, width: float, height: float, notes: Mapping[str, Note] = NO_NOTES) -> None:
+        """`notes`: by zone."""
         self.room = Room(width, height)
+        self._notes = notes
+        self._spare = max([SPARE, *(f" {note.text}" for note in notes.values())], key=len)
         self.numbered: list[str] = []
         """Names, in the order of their numbers from 1."""
         self._shapes: list[str] = []
@@ -38,23 +54,29 @@ class Marks:
         """A zone or fence with an outline, in pixels; its words come with `name_area`."""
         self._shapes.append(
             tag(
-                "path", title(name), class_=f"zone {kind}", data_zone=zone, d=path(rings), fill_rule="evenodd"
+                "path",
+                title(name),
+                class_=f"zone {kind}",
+                data_zone=zone,
+                d=path(rings),
+                fill_rule="evenodd",
+                **self._lit(zone),
             )
         )
 
     def name_area(self, zone: str, name: str, ring: Sequence[Point], avoid: Sequence[Box] = ()) -> None:
         """`avoid`: smaller shapes, in which the name would be taken for theirs."""
-        label = self.room.inside(ring, name, SPARE, avoid)
+        label = self.room.inside(ring, name, self._spare, avoid)
         if label is None:
-            label = self.room.inside(ring, name, SPARE)
+            label = self.room.inside(ring, name, self._spare)
         if label is None:
-            label = self.room.inside(ring, self._number(name), SPARE)
+            label = self.room.inside(ring, self._number(name), self._spare)
         if label is None:
             left, top = min(x for x, _ in ring), min(y for _, y in ring)
             right, bottom = max(x for x, _ in ring), max(y for _, y in ring)
             middle = ((left + right) / 2, (top + bottom) / 2)
             gap = (bottom - top) / 2 + 2
-            label = self.room.beside(middle, gap, self._number(name), size_px=10.0, spare=SPARE)
+            label = self.room.beside(middle, gap, self._number(name), size_px=10.0, spare=self._spare)
             self._say(label, zone, "out")
             return
         self._say(label, zone, "name")
@@ -63,14 +85,23 @@ class Marks:
         """A zone that is a point."""
         x, y = at
         self._shapes.append(
-            tag("circle", title(name), class_=f"zone {kind}", data_zone=zone, cx=x, cy=y, r=radius_px)
+            tag(
+                "circle",
+                title(name),
+                class_=f"zone {kind}",
+                data_zone=zone,
+                cx=x,
+                cy=y,
+                r=radius_px,
+                **self._lit(zone),
+            )
         )
         self.room.take(Box(x - radius_px, y - radius_px, x + radius_px, y + radius_px))
 
     def name_spot(self, zone: str, name: str, at: Point, radius_px: float) -> None:
-        label = self.room.beside(at, radius_px + 3, name, size_px=12.0, spare=SPARE)
+        label = self.room.beside(at, radius_px + 3, name, size_px=12.0, spare=self._spare)
         if label is None:
-            label = self.room.beside(at, radius_px + 3, self._number(name), size_px=10.0, spare=SPARE)
+            label = self.room.beside(at, radius_px + 3, self._number(name), size_px=10.0, spare=self._spare)
         self._say(label, zone, "out")
 
     def parent(self, zone: str, name: str, box: Box) -> None:
@@ -87,7 +118,7 @@ class Marks:
                 height=box.bottom - box.top,
             )
         )
-        self._say(self.room.along(box, name, size_px=11.0, spare=SPARE), zone, "out")
+        self._say(self.room.along(box, name, size_px=11.0, spare=self._spare), zone, "out")
 
     def anchor(self, kind: str, name: str, at: Point) -> None:
         """A receiver or a beacon."""
@@ -101,6 +132,10 @@ class Marks:
         if label is not None:
             self._words.append(_text(label, "tick out", ""))
 
+    def _lit(self, zone: str) -> dict[str, str]:
+        note = self._notes.get(zone)
+        return {"data_lit": note.level} if note and note.level else {}
+
     def _number(self, name: str) -> str:
         if name not in self.numbered:
             self.numbered.append(name)
@@ -108,8 +143,10 @@ class Marks:
 
     def _say(self, label: Label | None, zone: str, kind: str) -> None:
         if label is not None:
-            count = tag("tspan", "", class_="count", data_count=zone)
-            named = {"data_name": zone} if kind == "name" else {}
+            note = self._notes.get(zone)
+            said = f" {escaped(note.text)}" if note else ""
+            count = tag("tspan", said, class_="count", data_count=zone)
+            named = {"data_name": zone} | self._lit(zone) if kind == "name" else {}
             self._words.append(_text(label, kind, count, **named))
 
 

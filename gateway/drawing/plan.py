@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.drawing.floors import RIGHT_PX, WIDTH_PX, floor_panels, unplaced
 from gateway.drawing.labels import width_px
-from gateway.drawing.marks import LEFT_PX, diamond, triangle
+from gateway.drawing.marks import LEFT_PX, NO_NOTES, Note, diamond, triangle
 from gateway.drawing.outside import outside_panels
 from gateway.drawing.sheet import Panel, escaped, number, path, tag
 from gateway.drawing.style import STYLE
@@ -22,9 +22,15 @@ def panels(site: SiteMap, words: PlanWords = ENGLISH) -> list[Panel]:
     return [*floor_panels(site), *outside, _legend(site, words, left_out)]
 
 
-def plan(site: SiteMap, words: PlanWords = ENGLISH) -> str:
-    """One SVG document with its own style, for light and dark."""
-    drawn = panels(site, words)
+def plan(
+    site: SiteMap,
+    words: PlanWords = ENGLISH,
+    notes: Mapping[str, Note] = NO_NOTES,
+    remarks: Sequence[str] = (),
+) -> str:
+    """One SVG document with its own style, for light and dark; `remarks` are lines at its end."""
+    outside, left_out = outside_panels(site, words)
+    drawn = [*floor_panels(site, notes), *outside, _legend(site, words, left_out, remarks)]
     body, y = "", 0.0
     for panel in drawn:
         body += tag("g", panel.body, transform=f"translate(0 {number(y)})")
@@ -33,7 +39,7 @@ def plan(site: SiteMap, words: PlanWords = ENGLISH) -> str:
     return sheet.svg(label=site.name or site.site, style=STYLE) + "\n"
 
 
-def _legend(site: SiteMap, words: PlanWords, left_out: int) -> Panel:
+def _legend(site: SiteMap, words: PlanWords, left_out: int, remarks: Sequence[str] = ()) -> Panel:
     kinds = list(dict.fromkeys(place.kind for place in site.zones if place.polygon or place.at))
     fences = list(dict.fromkeys(fence.kind for fence in site.fences))
     signs = [(_swatch(kind), words.kinds[kind]) for kind in kinds]
@@ -45,7 +51,7 @@ def _legend(site: SiteMap, words: PlanWords, left_out: int) -> Panel:
     if site.beacons:
         signs.append((tag("path", class_="beacon", d=path([diamond((9, -3))])), words.beacon))
     body, y = _rows(signs)
-    for line in _remarks(site, words, left_out):
+    for line in [*_remarks(site, words, left_out), *remarks]:
         y += ROW_PX
         body += tag("text", escaped(line), class_="small", font_size=11.0, x=LEFT_PX, y=y)
     height_px = y + 14

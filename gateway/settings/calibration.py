@@ -37,21 +37,29 @@ Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 
 class Numbers(Section):
     mu_dbm: tuple[Mean, ...]
+    """Mean level of each link."""
     sd_db: tuple[Spread, ...]
+    """Spread of each link."""
     p_hear: tuple[Share, ...]
+    """Probability that each link is heard at all."""
 
 
 class WalkedZone(Section):
     id: Name
+    """Of the map."""
     seconds: Annotated[int, Field(strict=True, ge=1)]
+    """How long somebody stood there."""
     spots: Annotated[tuple[Numbers, ...], Field(min_length=1)]
+    """Parts of the zone that sound alike."""
 
 
 class About(Section):
     walked: Words
     """When the walk ended, ISO 8601."""
     devices: tuple[Words, ...]
+    """Identities that were carried."""
     device_class: Literal["phone", "store_tag"]
+    """What kind of device was carried."""
     outside_evidence: Annotated[float, Field(strict=True, ge=-10, le=10)] = 0.0
     """Per step in favour of places where nobody walked."""
     interval_s: Annotated[float, Field(strict=True, ge=0, le=3600)] = 0.0
@@ -62,8 +70,11 @@ class About(Section):
 
 class CalibrationFile(Section):
     calibration: About
+    """About the walk."""
     links: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Receivers and beacons of the map, in the order of the numbers below."""
     zones: Annotated[tuple[WalkedZone, ...], Field(min_length=1)]
+    """What was heard in each zone."""
     outside: tuple[Numbers, ...] = ()
     """Where somebody stood in no zone."""
     predicted: tuple[Numbers, ...] = ()

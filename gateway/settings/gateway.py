@@ -20,10 +20,9 @@ from gateway.links import LOOPBACK
 from gateway.located import did_you_mean
 from gateway.model import CHANGES, EVIDENCE_KEYS, FIELDS, Change
 from gateway.settings.durations import Duration, Step
+from gateway.settings.page import Page
 from gateway.settings.secrets import Secret
-from gateway.settings.sections import Name, Positive, Section, Whole, Words
-
-OFF = "off"
+from gateway.settings.sections import Name, Positive, Section, Term, Whole, Words
 
 
 def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -36,12 +35,6 @@ def _a_purpose(purposes: dict[str, Any]) -> dict[str, Any]:
     if not purposes:
         raise ValueError("without a purpose nothing is released")
     return purposes
-
-
-def _term(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*:[A-Za-z0-9._-]+", text) is None:
-        raise ValueError("expected a purpose as a term with its prefix, such as dpv:PersonalisedBenefits")
-    return text
 
 
 def _field(text: str) -> str:
@@ -104,14 +97,6 @@ def _each_once(adapters: tuple[str, ...]) -> tuple[str, ...]:
     return adapters
 
 
-def _listen(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
-    if text != OFF and not (colon and host and is_port and (":" not in host or host.startswith("["))):
-        raise ValueError("expected an address and a port such as 127.0.0.1:8780 or [::1]:8780, or off")
-    return text
-
-
 class Clock(Section):
     trust: Literal["kernel", "always"] = "kernel"
     """`kernel`: personal events wait until the kernel says that the clock is synchronised."""
@@ -119,9 +104,11 @@ class Clock(Section):
 
 class Gateway(Section):
     id: Name
+    """Part of every topic; unique in its store."""
     state_dir: Path = Path("/var/lib/gateway")
     """Absolute once loaded: a relative one is counted from the directory of the configuration."""
     clock: Clock = Clock()
+    """When its time is believed."""
     keys: Secret | None = None
     """None: made at the first start, kept in the state directory."""
     epoch: Duration = Field(default="30d", validate_default=True)
@@ -132,8 +119,11 @@ class Gateway(Section):
 
 class Tls(Section):
     ca: Path | None = None
+    """File of the certificates that the other end is believed by; left out: those of the system."""
     cert: Path | None = None
+    """File of the certificate by which this gateway is known."""
     key: Secret | None = None
+    """File of its key."""
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Tls:
@@ -144,14 +134,19 @@ class Tls(Section):
 
 class Broker(Section):
     host: Words
+    """Name or address."""
     tls: Tls | None = None
+    """Left out: in the clear."""
     port: Annotated[Whole, Field(ge=1, le=65535)] = 1883
     """With `tls` 8883 when left out."""
     username: Words | None = None
+    """Left out: nobody in particular, or the certificate's name."""
     password: Secret | None = None
+    """File of the password."""
     subscribe: tuple[str, ...] = ()
     """Names of firmware profiles."""
     protocol: Literal[5, "3.1.1"] = 5
+    """Version of MQTT."""
 
     @model_validator(mode="before")
     @classmethod
@@ -193,12 +188,16 @@ class Round(Section):
 
 class Purpose(Section):
     legal_basis: Words
+    """Such as `eu-gdpr:A6-1-a`; part of the documentation, not of the decision."""
     changes: Annotated[tuple[Change, ...], AfterValidator(_some)] = CHANGES
+    """Left out: all of them."""
     fields: Annotated[tuple[DataField, ...], AfterValidator(_some)]
+    """What is told of an event; nothing else leaves."""
     zones: Annotated[
         Annotated[Literal["all"], Tag("all")] | Annotated[tuple[str, ...], Tag("some")],
         Discriminator(_zone_form),
     ] = "all"
+    """`all`, or ids of zones and fences."""
     profiling: bool = False
     """Only for subjects whose record says `age: adult`."""
     round: Round = Round()
@@ -209,6 +208,7 @@ class Webhook(Section):
     """Events are posted there as batches of CloudEvents, signed."""
 
     url: Annotated[Words, AfterValidator(_https)]
+    """Where they are posted; https, except on this machine itself."""
     secret: Secret
     """File of what signs them: one `whsec_<base64>` a line, each of which gives a signature."""
     tls: Tls | None = None
@@ -221,11 +221,12 @@ class Recipient(Section):
     via: str | None = None
     """Name of a broker."""
     webhook: Webhook | None = None
+    """Its events are posted over HTTPS."""
     ack: Literal["platform", "puback"] = "platform"
     """With a webhook left out: its answer is the acknowledgement."""
     backlog_per_s: Annotated[Positive, Field(ge=1, le=10_000)] = 50
     """Events a second of what waited for more than a minute; what is live goes first, as fast as it comes."""
-    purposes: Annotated[dict[Annotated[str, AfterValidator(_term)], Purpose], AfterValidator(_a_purpose)]
+    purposes: Annotated[dict[Term, Purpose], AfterValidator(_a_purpose)]
     """In order: an event is released for the first purpose that permits it."""
 
     @model_validator(mode="after")
@@ -239,6 +240,7 @@ class Recipient(Section):
 
 class HttpFeed(Section):
     url: Annotated[Words, AfterValidator(_https)]
+    """Where the records are; https, except on this machine itself."""
     interval: Duration = Field(default="60s", validate_default=True)
     """Seconds between two questions whether something is new."""
     tls: Tls | None = None
@@ -251,9 +253,11 @@ class Feed(Section):
     """Where consents come from: exactly one of these."""
 
     file: Path | None = None
+    """A local file, complete in itself."""
     mqtt: str | None = None
     """Name of the broker that holds them, retained."""
     http: HttpFeed | None = None
+    """An address that is asked again and again."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Feed:
@@ -264,6 +268,7 @@ class Feed(Section):
 
 class Consent(Section):
     feed: Feed
+    """Where consents come from."""
     max_age: Duration | None = None
     """Seconds that a confirmation of the feed holds, 1h when left out; None: a file confirms itself."""
     drivers: str | None = None
@@ -290,13 +295,17 @@ class Counting(Section):
     """Zones of which a recipient learns how many consenting people there were."""
 
     recipient: str
-    purpose: Annotated[str, AfterValidator(_term)]
+    """Name of who learns the numbers."""
+    purpose: Term
     """What the consent to being counted names."""
     legal_basis: Words
+    """Of the counting, such as `eu-gdpr:A6-1-a`."""
     zones: Annotated[tuple[str, ...], AfterValidator(_some)]
+    """Ids; no two of them with ground in common."""
     window: Annotated[Duration, AfterValidator(_part_of_a_day)] = Field(
         default="15min", validate_default=True
     )
+    """Counted are windows of this length, side by side."""
     k: Annotated[Whole, Field(ge=3, le=1000)] = 10
     """Numbers are rounded down to multiples of it; below it nothing is told."""
 
@@ -307,6 +316,7 @@ class Audit(Section):
     )
     """Decisions are counted over so many seconds."""
     max_mb: Annotated[Whole, Field(ge=1, le=4096)] = 16
+    """MiB that the log may take; the oldest lines go."""
     keep: Duration = Field(default="90d", validate_default=True)
     """Seconds after which a line is removed."""
 
@@ -315,9 +325,9 @@ class OutboxClass(Section):
     """Events that are alike in what they are worth; `changes` and `purposes` left out: all."""
 
     changes: Annotated[tuple[Change | Literal["counted"], ...], AfterValidator(_some)] | None = None
-    purposes: Annotated[tuple[Annotated[str, AfterValidator(_term)], ...], AfterValidator(_some)] | None = (
-        None
-    )
+    """Left out: all."""
+    purposes: Annotated[tuple[Term, ...], AfterValidator(_some)] | None = None
+    """Left out: all."""
     priority: Literal["low", "normal", "high"] = "normal"
     """When the outbox is full, low goes first, and of one priority the oldest."""
     keep: Duration | None = None
@@ -337,54 +347,29 @@ class Outbox(Section):
     """The first that fits an event decides; what none fits is normal."""
 
 
-class Shows(Section):
-    """Whom the page may count and name in a journey: subjects who consent to this, for `operator`."""
-
-    purpose: Annotated[str, AfterValidator(_term)]
-    legal_basis: Words
-
-
-class Page(Section):
-    """The status page, metrics and health over HTTP."""
-
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8780"
-    """Address and port, or `off`."""
-    token: Secret | None = None
-    """File of the password; None: only on loopback, and without journeys."""
-    hosts: tuple[Words, ...] = ()
-    """Names under which a reverse proxy offers it."""
-    shows: Shows | None = None
-    """None: nobody is counted or shown."""
-
-    @model_validator(mode="after")
-    def _token_outside_of_loopback(self) -> Page:
-        if self.token is None and self.address is not None and self.address[0] not in LOOPBACK:
-            raise ValueError("beyond this machine it needs a token, or listens on 127.0.0.1 behind a proxy")
-        return self
-
-    @property
-    def address(self) -> tuple[str, int] | None:
-        """None: there is no page."""
-        if self.listen == OFF:
-            return None
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
-
-
 class GatewaySettings(Section):
     gateway: Gateway
+    """Which gateway this is."""
     brokers: dict[Name, Broker] = Field(default_factory=dict)
+    """MQTT brokers, by a name of your choice."""
     ble: Ble | None = None
+    """Left out: this machine has no radio."""
     relay: Relay | None = None
     """This machine hears for another gateway; without recipients and consent it does nothing else."""
     identity_keys: Secret | None = None
     """File of the keys behind `irk:` and `eid:` identities; None: these identify nobody here."""
     recipients: dict[Name, Recipient] = Field(default_factory=dict)
+    """Who may receive what, by name; `platform` is the one that enrols."""
     consent: Consent | None = None
+    """Left out only where nothing is told to anybody (`relay`)."""
     counts: tuple[Counting, ...] = ()
+    """Left out: nobody is counted."""
     audit: Audit = Audit()
+    """The log of decisions: docs/audit.md."""
     outbox: Outbox = Outbox()
+    """What waits for recipients on disk."""
     page: Page = Page()
+    """The status page: docs/page.md."""
 
     @property
     def is_relay_only(self) -> bool:

@@ -32,3 +32,13 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Whole = Annotated[int, Field(strict=True)]
 Words = Annotated[str, Field(min_length=1)]
+
+
+def _term(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*:[A-Za-z0-9._-]+", text) is None:
+        raise ValueError("expected a purpose as a term with its prefix, such as dpv:PersonalisedBenefits")
+    return text
+
+
+Term = Annotated[str, AfterValidator(_term)]
+"""A purpose."""

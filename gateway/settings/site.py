@@ -79,8 +79,11 @@ Outline = Annotated[
 
 class Site(Section):
     id: Name
+    """Part of every topic."""
     name: str = ""
+    """For people."""
     timezone: Timezone = "UTC"
+    """Of the store, such as `Europe/Berlin`: for the page and for reports."""
 
 
 SILENCE_S, OUTSIDE_S = 20.0, 0.0
@@ -90,19 +93,27 @@ that long, but one that is heard elsewhere is elsewhere, at once."""
 
 class Devices(Section):
     default_class: Literal["phone", "store_tag"] = "phone"
+    """`phone`: each is differently loud; `store_tag`: all are alike, as the tag that calibrated."""
 
 
 class Zone(Section):
     id: Name
+    """Unique among zones and fences."""
     kind: Literal["shelf", "aisle", "entrance", "checkout"]
+    """Decides the default of `dwell`."""
     name: Words | None = None
+    """For people; left out: the id."""
     polygon: tuple[Corner, ...] | None = None
+    """Corners in metres. A zone has a polygon, or a point, or only a calibration."""
     at: Spot | None = None
     """A height is allowed and not used."""
     dwell: Dwell | None = None
+    """Times after which `dwelled` is told, rising; left out: as its kind has it."""
     leave_after: Duration | None = None
-    """How long silence, or being heard outside, is forgiven; left out: `SILENCE_S` and `OUTSIDE_S`."""
+    """How long silence, or being heard outside, is forgiven; left out: 20 s of silence, and being
+    heard outside not at all."""
     part_of: Name | None = None
+    """Id of the zone that this one is a part of."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Zone:
@@ -113,34 +124,49 @@ class Zone(Section):
 
 class Floor(Section):
     id: Name
+    """Unique among floors."""
     name: Words | None = None
+    """For people; left out: the id."""
     bounds: tuple[Corner, Corner] | None = None
     """Two opposite corners."""
     zones: tuple[Zone, ...] = ()
+    """Places on this floor."""
 
 
 class Receiver(Section):
     id: Name
+    """As it calls itself in its messages; unique among receivers and beacons."""
     floor: Name
+    """Id of its floor."""
     at: Spot | None = None
+    """x and y in metres, and its height, 2.4 when left out."""
 
 
 class Beacon(Section):
     id: Name
+    """Unique among receivers and beacons."""
     identity: Annotated[str, AfterValidator(_identity)]
+    """What it sends, such as `ibeacon:<uuid>:<major>:<minor>`."""
     floor: Name
+    """Id of its floor."""
     at: Spot | None = None
+    """x and y in metres, and its height."""
     tx_power_dbm: Annotated[float, Field(strict=True, ge=-127, le=20)] | None = None
+    """Level at one metre; left out: as the advertisement says, or the usual one."""
 
 
 class Circle(Section):
     at: LatLon
+    """Latitude and longitude of the middle."""
     radius_m: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=100_000)]
+    """Metres."""
 
 
 class Approach(Section):
     ring_m: Positive | None = None
+    """Told when a vehicle comes nearer than so many metres."""
     eta: Duration | None = None
+    """Told when a vehicle will be there within this time, at its speed."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Approach:
@@ -153,19 +179,30 @@ class Arrival(Section):
     """What counts as arriving; what is left out is the default of the fence's kind."""
 
     confirm: Duration | None = None
+    """Standing inside for so long is an arrival."""
     slow_kmh: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=3, le=60)] | None = None
+    """Speed of a vehicle about to stop: it has arrived when it then falls silent."""
     leave_m: Positive | None = None
+    """A stay ends so far outside, or as far as the fix is inaccurate."""
 
 
 class Fence(Section):
     id: Name
+    """Unique among zones and fences."""
     kind: Literal["car_park", "drive_through", "pump", "perimeter"]
+    """Decides what counts as arriving, and the default of `dwell`."""
     name: Words | None = None
+    """For people; left out: the id."""
     polygon: Outline | None = None
+    """Corners as latitude and longitude, rings with holes, or the name of a GeoJSON file beside the map."""
     circle: Circle | None = None
+    """In place of a polygon."""
     dwell: Dwell | None = None
+    """Times after which `dwelled` is told, rising; left out: as its kind has it."""
     approach: Approach | None = None
+    """Left out: `approaching` is not told."""
     arrival: Arrival = Arrival()
+    """Left out: as its kind has it."""
 
     @model_validator(mode="after")
     def _one_shape(self) -> Fence:
@@ -176,11 +213,17 @@ class Fence(Section):
 
 class SiteFile(Section):
     site: Site
+    """Which store this is."""
     devices: Devices = Devices()
+    """What is said of all devices."""
     floors: tuple[Floor, ...] = ()
+    """Ground in metres, with the zones that are found by radio."""
     receivers: tuple[Receiver, ...] = ()
+    """What listens: Pis and other makers' gateways."""
     beacons: tuple[Beacon, ...] = ()
+    """Fixed transmitters that phones or trolleys hear."""
     fences: tuple[Fence, ...] = ()
+    """Places outdoors that are found by position."""
 
 
 def site_map(file: SiteFile, outlines: dict[str, Polygons]) -> model.SiteMap:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hmac
 import ipaddress
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs, urlsplit
@@ -44,6 +45,7 @@ SECURITY: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+_log = logging.getLogger("gateway.page")
 _SAME = frozenset(["same-origin", "none"])
 
 
@@ -171,6 +173,9 @@ class PageServer:
             await _Conversation(reader, writer).hold(self._answer, self._counts)
         except (OSError, TimeoutError, h11.LocalProtocolError):
             self._counts.count("page", "broken_off")
+        except Exception:
+            self._counts.count("page", "failed")
+            _log.exception("the page failed in a stream")
         finally:
             writer.close()
 
@@ -179,7 +184,12 @@ class PageServer:
         if refused is not None:
             self._counts.count("page", f"refused_{refused.status}")
             return refused
-        answer = await self._serve(asked)
+        try:
+            answer = await self._serve(asked)
+        except Exception:  # the gateway goes on, whatever is wrong with its page
+            self._counts.count("page", "failed")
+            _log.exception("the page failed at %s", asked.path)
+            return Answer(500, b"This failed; the log says why.\n")
         if answer.stream is None:
             return answer
         if self._streams >= STREAMS:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,7 @@ from gateway.assembly import for_surveys
 from gateway.calibration import Fitted, Sample, Separation, fit, samples, separations
 from gateway.calibration.separation import CONFUSED
 from gateway.counts import Counts
+from gateway.drawing import Note, plan
 from gateway.durable import replace_whole
 from gateway.errors import GatewayError, RecordingError
 from gateway.identity import EveryDevice, Identification
@@ -30,12 +32,21 @@ SHORT_S = 30
 """A zone walked for less deserves a word: 10 s of standing give 85 %, 30 s 95 % (DESIGN §5.1)."""
 
 
+DOUBTFUL = 0.9
+WALKED = (
+    f"Seconds of the walk; share of seconds in which the zone beats the one most like it, "
+    f"darker below {DOUBTFUL:.0%} and {CONFUSED:.0%}."
+)
+
+
 class Wanted(Struct, frozen=True):
     """What becomes of a walk."""
 
     directory: Path
     device_class: str | None
     write: bool
+    plan: Path | None = None
+    """Draw the walk on the map there."""
 
 
 def from_recording(path: Path, wanted: Wanted, say: Say, device: str | None = None) -> None:
@@ -91,8 +102,12 @@ def _learn(walk: list[Sample], last_s: float, site: SiteMap, wanted: Wanted, say
         say(f"the map has changed since {FILE} was walked; this walk replaces it")
     device_class = wanted.device_class or site.device_class
     fitted = fit(_of_class(walk, device_class), site, _links(site))
-    for line in report(fitted, separations(fitted.calibration), site):
+    told = separations(fitted.calibration)
+    for line in report(fitted, told, site):
         say(line)
+    if wanted.plan is not None:
+        _put(wanted.plan, walked_plan(fitted, told, site))
+        say(f"{wanted.plan} is written")
     target = wanted.directory / FILE
     if not wanted.write:
         say(f"nothing is written without --write; it would be {target}")
@@ -107,6 +122,18 @@ def _learn(walk: list[Sample], last_s: float, site: SiteMap, wanted: Wanted, say
     )
     _put(target, out)
     say(f"{target} is written")
+
+
+def walked_plan(fitted: Fitted, told: list[Separation], site: SiteMap) -> str:
+    """The map with how long somebody stood in each zone and how well it is told apart."""
+    apart = {separation.zone: separation.accuracy for separation in told}
+    notes = {zone: Note("not walked") for zone in fitted.not_walked}
+    for zone in fitted.zones:
+        accuracy = apart.get(zone.zone, 1.0)
+        level: Literal["1", "2", "3"] = "3" if accuracy < CONFUSED else "2" if accuracy < DOUBTFUL else "1"
+        said = f", {apart[zone.zone]:.0%}" if zone.zone in apart else ""
+        notes[zone.zone] = Note(f"{zone.seconds} s{said}", level)
+    return plan(site, notes=notes, remarks=[WALKED])
 
 
 def _put(target: Path, out: str) -> None:
