@@ -19,6 +19,7 @@ from gateway.assembly import Assembly, Configuration, identity_keys_of, read_con
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
+from gateway.core.propagation import radio_map
 from gateway.errors import ConfigError, Problem
 from gateway.lanes import Lanes
 from gateway.model import ConsentSignal, SiteMap
@@ -104,7 +105,8 @@ class Reload:
         old, new = assembly.site, _named(candidate.site, assembly.site.site)
         if new == old:
             return
-        # No await before the swap: it falls between two signals.
+        await asyncio.to_thread(radio_map, new)  # remembered: the swap itself is quick
+        # No await from here to the swap: it falls between two signals.
         outcome = assembly.pipeline.replace_site(new, zone_facts(new))
         assembly.site = new
         report.taken.append(f"map taken over: {changes(old, new)}")

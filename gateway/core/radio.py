@@ -51,10 +51,11 @@ class Radio:
         ]
         self._zones = {zone.id: zone for zone in site.zones}
         self._chain = {zone.id: _with_parents(zone, self._zones) for zone in site.zones}
-        self._leaves = {
-            zone: tuple(z for z, leaf in enumerate(self._map.zones) if zone in self._chain.get(leaf, ()))
-            for zone in self._zones
-        }
+        leaves: dict[str, list[int]] = {zone: [] for zone in self._zones}
+        for number, leaf in enumerate(self._map.zones):
+            for zone in self._chain.get(leaf, ()):
+                leaves[zone].append(number)
+        self._leaves = {zone: tuple(numbers) for zone, numbers in leaves.items()}
 
     # --- what is due ---
 
