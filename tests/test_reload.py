@@ -111,7 +111,7 @@ async def test_one_zone_is_moved_and_the_stay_in_the_other_goes_on(place: Place)
         ("site.yaml", DAIRY, "{id: dairy, kind: shelve, at: [27, 5]}", "site.yaml:8:27: floors.ground.zones.dairy.kind"),
         ("site.yaml", "floors:", "floors: [", "a value is missing before this"),
         ("gateway.yaml", "zones: [car-park]", "zones: [carpark]", "unknown zone 'carpark'; did you mean car-park?"),
-        ("consent.yaml", '"version": 1', '"version": 0', "0.version: must be at least 1, got 0"),
+        ("consent.yaml", '"version": 1', '"version": 0', "0.version: must be at least 1"),
     ],
     ids=["a mistake", "no YAML", "a name of the settings", "the consent file"],
 )  # fmt: skip
