@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 DATA = {"gateway.firmware_profiles": "firmware_profiles", "gateway.demo_config": "config/demo"}
 CORE = (
     "rows agenda geometry edges bands raster index fences tracks judgement moments "
-    "table stays vehicles arrivals health listening belief crowd core"
+    "table stays vehicles arrivals health listening learned belief crowd core"
 )
 COMPILED = ("reading", *(f"core.{name}" for name in CORE.split()), "profiles.flat")
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]
@@ -71,7 +71,10 @@ def _plain(why: str) -> None:
 setup(
     packages=[*find_packages(include=["gateway*"]), *DATA],
     package_dir=DATA,
-    package_data={"gateway": ["*.pxd", "*/*.pxd"], **{name: ["*.yaml"] for name in DATA}},
+    package_data={
+        "gateway": ["*.pxd", "*/*.pxd", "*/*.css", "*/*.js", "*/*.html"],
+        **{name: ["*.yaml"] for name in DATA},
+    },
     ext_modules=extensions(),
     cmdclass={"build_ext": CompileIfPossible},
 )

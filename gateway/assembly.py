@@ -24,7 +24,7 @@ from gateway.consent import (
     load_deny_list,
     load_keys,
 )
-from gateway.consent.policy import Counting
+from gateway.consent.policy import Counting, Showing
 from gateway.consent.rounding import AS_MEASURED, WHOLE_MINUTES, Rounding
 from gateway.consent.signature import load_signers
 from gateway.core import Core, Holding
@@ -34,6 +34,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.identity import NO_KEYS, Enrolment, Identification
 from gateway.model import PLATFORM, SiteMap
 from gateway.mqtt import Endpoint
+from gateway.outbox import Class, Limits, Outbox
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
 from gateway.settings import GatewaySettings, Look, load_settings, look, right
@@ -45,6 +46,7 @@ from gateway.sinks.signing import signing_keys
 from gateway.sources.consent_http import Place
 
 SETTINGS_FILE = "gateway.yaml"
+SHORTEST_TOKEN = 16
 
 
 class Configuration(Struct):
@@ -231,8 +233,10 @@ def policy_of(site: SiteMap, settings: GatewaySettings) -> Policy:
     counted = tuple(
         Counting(c.recipient, c.purpose, c.legal_basis, c.zones, c.window, c.k) for c in settings.counts
     )
+    shows = settings.page.shows
+    shown = Showing(shows.purpose, shows.legal_basis) if shows else None
     return Policy(
-        site.site, settings.gateway.id, recipients, settings.gateway.epoch, zone_facts(site), counted
+        site.site, settings.gateway.id, recipients, settings.gateway.epoch, zone_facts(site), counted, shown
     )
 
 
@@ -247,6 +251,19 @@ def _rounding(recipient: str, wanted: Round) -> Rounding:
     return Rounding(
         default.time_s if wanted.time is None else wanted.time,
         default.dwell_s if wanted.dwell is None else wanted.dwell,
+    )
+
+
+def outbox_of(settings: GatewaySettings, counts: Counts) -> Outbox:
+    """Not yet opened."""
+    wanted = settings.outbox
+    classes = tuple(Class(c.priority, c.keep, c.changes, c.purposes) for c in wanted.classes)
+    return Outbox(
+        settings.gateway.state_dir / "outbox.sqlite",
+        settings.recipients.keys(),
+        commit_delay_s=wanted.commit,
+        counts=counts,
+        limits=Limits(wanted.max_mb << 20, wanted.keep, classes),
     )
 
 
@@ -310,3 +327,17 @@ def bearer_token(secret: Secret) -> str:
 
 def _certificates(of: str, tls: Tls) -> Certificates:
     return Certificates(of, ca=tls.ca, cert=tls.cert, key=tls.key)
+
+
+def page_token(settings: GatewaySettings) -> str | None:
+    """What opens the status page; None: the settings ask for none. ConfigError for one that cannot serve."""
+    token = settings.page.token
+    if token is None:
+        return None
+    try:
+        found = bearer_token(token)
+        if len(found) < SHORTEST_TOKEN:
+            raise SecretUnusableError(f"{token} is shorter than {SHORTEST_TOKEN} letters, and can be guessed")
+    except (OSError, SecretUnusableError) as error:
+        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", f"page.token: {error}")]) from None
+    return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import click
 
-from gateway import __version__
+from gateway import __version__, logs
 from gateway.cli_consent import consent
 from gateway.cli_simulate import simulate
 from gateway.cli_words import (
@@ -29,12 +28,10 @@ from gateway.cli_words import (
     stand,
 )
 
-
-def _log_to_stderr() -> None:
-    """One line a message; under systemd without a time, which the journal adds."""
-    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(level=logging.INFO, format=f"{stamp}%(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("mqtt").setLevel(logging.ERROR)  # paho's own words: the link says it for operators
+_log = click.option(
+    "--log", "log_form", type=click.Choice(logs.FORMS), default="text", show_default=True,
+    help="json: one object a line. Under systemd text has the journal's priorities.",
+)  # fmt: skip
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -55,8 +52,9 @@ def main() -> None:
 @main.command()
 @click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
 @click.option("--clock", metavar="START,RATE", help="Simulated time, e.g. 2025-12-22T08:00:00Z,20.")
+@_log
 @problems_exit(EXIT_CONFIG)
-def run(directory: Path, clock: str | None) -> None:
+def run(directory: Path, clock: str | None, log_form: logs.Form) -> None:
     """Run the daemon until SIGTERM or SIGINT.
 
     Example: gateway run --config /etc/gateway
@@ -64,7 +62,7 @@ def run(directory: Path, clock: str | None) -> None:
     from gateway import assembly, daemon, lastmap
 
     pipeline_clock = _clock(clock)
-    _log_to_stderr()
+    logs.begin(log_form)
     configuration = lastmap.read_or_last(directory, logging.getLogger("gateway.map").error)
     keys = assembly.keys_of(configuration.settings)
     assembled = assembly.assemble(configuration, keys)
@@ -176,7 +174,7 @@ def record(  # noqa: PLR0917 - click passes them by name
     """
     from gateway.verbs import record as session
 
-    _log_to_stderr()
+    logs.begin()
     limits = session.Limits(max_bytes=max_mb << 20, max_s=max_hours * 3600, rolling=rolling)
     lines = asyncio.run(session.record(directory, out, survey, limits))
     click.echo(f"{out}: {lines} lines", err=True)
@@ -271,6 +269,21 @@ def scan(directory: Path | None, seconds: float, adapter: str | None, as_json: b
     asyncio.run(session.scan(wanted, click.echo, lambda text: click.echo(text, err=True)))
 
 
+@main.command("map")
+@click.argument("directory", type=Directory, default=Path())
+@click.option("--out", type=NewFile, help="New file, .svg; default: standard output.")
+@click.option("--lang", type=click.Choice(["en", "de"]), default="en", show_default=True)
+@problems_exit(EXIT_PROBLEMS)
+def map_verb(directory: Path, out: Path | None, lang: str) -> None:
+    """Draw the map: floors in metres, and what lies outside as outlines in metres apart.
+
+    Needs site.yaml only. Example: gateway map config/store --out plan.svg
+    """
+    from gateway.verbs.map import draw
+
+    draw(directory, out, lang, click.echo)
+
+
 main.add_command(simulate)
 main.add_command(consent)
 
@@ -306,7 +319,10 @@ _own_profiles = click.option(
 @_own_profiles
 @problems_exit(EXIT_PROBLEMS)
 def profiles_list(directory: Path | None) -> None:
-    """Name every profile, the topics it is heard on, and what could not be verified."""
+    """Name every profile, the topics it is heard on, and what could not be verified.
+
+    Example: gateway profiles list
+    """
     from gateway.profiles import profiles_of
 
     loaded = profiles_of(directory)
@@ -322,7 +338,10 @@ def profiles_list(directory: Path | None) -> None:
 @_own_profiles
 @problems_exit(EXIT_PROBLEMS)
 def profiles_test(directory: Path | None) -> None:
-    """Run the vectors that every profile carries from its vendor's document."""
+    """Run the vectors that every profile carries from its vendor's document.
+
+    Example: gateway profiles test --config /etc/gateway
+    """
     from gateway.profiles import profiles_of
 
     results = profiles_of(directory).test()

@@ -10,6 +10,9 @@ import ctypes
 import time
 from datetime import datetime
 
+SLEW = 0.1
+"""Share by which pipeline time may run fast or slow while it follows a wall clock that was put right."""
+_SLEW_OVER_S = 60.0
 _TIME_ERROR = 5
 """adjtimex(2): the clock is not synchronised."""
 
@@ -25,9 +28,25 @@ class PipelineClock:
         self.is_real = start_s is None and rate == 1.0
         self._start_s = time.time() if start_s is None else start_s
         self._anchor_s = time.monotonic()
+        self._pace = rate
 
     def __call__(self) -> float:
-        return self._start_s + (time.monotonic() - self._anchor_s) * self.rate
+        return self._start_s + (time.monotonic() - self._anchor_s) * self._pace
+
+    def begin(self) -> None:
+        """Anew from the wall clock, which is right only now. Before anything was stamped."""
+        if self.is_real:
+            self._start_s, self._anchor_s = time.time(), time.monotonic()
+
+    def follow(self) -> float:
+        """Towards the wall clock where that has moved: by `SLEW` at most, so never backwards, and no dwell is
+        wrong by more. To be called every few seconds; returns `drift_s`.
+        """
+        drift_s = self.drift_s()
+        if self.is_real:
+            self._start_s, self._anchor_s = self(), time.monotonic()
+            self._pace = 1.0 + max(-SLEW, min(SLEW, drift_s / _SLEW_OVER_S))
+        return drift_s
 
     def real_s(self, pipeline_s: float) -> float:
         """A span of pipeline time in real seconds."""

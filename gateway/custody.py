@@ -17,6 +17,7 @@ from gateway.counts import Counts
 from gateway.errors import StoreError
 from gateway.identity import Identification
 from gateway.lanes import Lanes
+from gateway.lapses import Lapses
 from gateway.model import ClockTrust, ObjectionSignal
 from gateway.outbox import Outbox
 from gateway.recorder import StillAdmitted, enrolled_line
@@ -27,6 +28,8 @@ from gateway.synchronisation import synchronised
 
 AUDIT_S = 1.0
 CLOCK_S = 10.0
+MOVED_S = 5.0
+"""A wall clock that is off by more was moved, and is not only a little quicker than the monotonic one."""
 
 _log = logging.getLogger("gateway.custody")
 
@@ -41,6 +44,7 @@ class Custody:
         self._clock = clock
         settings = assembly.settings
         self.sweep = Sweep(outbox, settings.gateway.state_dir, self._part)
+        self._lapses = Lapses(outbox, assembly.screen, clock)
         self.couriers: Collection[Courier] = ()
         """Who may have something under way."""
         self._audit = AuditLog(
@@ -67,6 +71,7 @@ class Custody:
     async def run(self) -> NoReturn:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.sweep.run())
+            group.create_task(self._lapses.run())
             group.create_task(self._keep_audit())
             if self._assembly.settings.gateway.clock.trust == "kernel":
                 group.create_task(self._watch_clock())
@@ -119,13 +124,24 @@ class Custody:
                 _log.error("%s", error)
 
     async def _watch_clock(self) -> NoReturn:
-        trusted = True
+        trusted, has_moved = True, False
         while True:
             await asyncio.sleep(CLOCK_S)
             if await synchronised() != trusted:
                 trusted = not trusted
                 _log.warning("clock: %s", "synchronised again" if trusted else "no longer synchronised")
                 self._lanes.control(ClockTrust(self._clock(), trusted))
+            if trusted:
+                has_moved = self._follow_clock(has_moved)
+
+    def _follow_clock(self, has_moved: bool) -> bool:
+        """Pipeline time after a wall clock that was put right; whether it still has some way to go."""
+        drift_s = self._clock.follow()
+        if not has_moved and abs(drift_s) > MOVED_S:
+            _log.warning("clock: moved by %+.0f s; the time of events follows, by 6 s a minute", drift_s)
+        if has_moved and abs(drift_s) < MOVED_S / 5:
+            _log.info("clock: the time of events is right again")
+        return abs(drift_s) >= (MOVED_S / 5 if has_moved else MOVED_S)
 
     def _part(self) -> Callable[[], Part] | None:
         """What of a recording may stay: lines of those who are admitted now. Made anew for each, since it

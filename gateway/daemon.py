@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway import __version__
-from gateway.assembly import Assembly, Configuration, endpoint_of, partner_of
+from gateway.assembly import Assembly, Configuration, endpoint_of, outbox_of, partner_of
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.control import ControlServer, Request
@@ -41,6 +41,7 @@ from gateway.sinks.mqtt import MqttSink, Uplink
 from gateway.sinks.questions import Questions
 from gateway.sources import Source
 from gateway.sources.relay import Relay
+from gateway.status import Lookout, Reloaded, Status
 from gateway.synchronisation import synchronised
 from gateway.watch import watch
 
@@ -68,9 +69,8 @@ async def run(assembly: Assembly, configuration: Configuration, clock: PipelineC
             return
         if settings.gateway.clock.trust == "kernel" and not await _synchronised(stop, notifier):
             return
-        async with Outbox(
-            settings.gateway.state_dir / "outbox.sqlite", settings.recipients.keys(), counts=assembly.counts
-        ) as outbox:
+        clock.begin()  # it was made when the wall clock may still have said 1970
+        async with outbox_of(settings, assembly.counts) as outbox:
             running = _Running(assembly, configuration, clock, outbox, notifier)
             await running.until(stop, hang_up, configuration)
     _log.info("stopped; counted: %s", msgspec.json.encode(assembly.pipeline.counted().by_room()).decode())
@@ -107,6 +107,12 @@ class _Running:
         self._couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
         self._couriers += [self._courier(name, "puback", sink) for name, sink in self._webhooks.items()]
         self._custody.couriers = self._couriers
+        outbox.on_replaced = self._restate
+        lookout = Lookout(
+            assembly, outbox, self._lanes, clock,
+            links=[way.link for way in self._ways()], progress=self._progress, reload=self._reloaded,
+        )  # fmt: skip
+        self._status = Status(lookout, self._desk.journey, self._say_state)
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -134,6 +140,7 @@ class _Running:
                 carrying.append(group.create_task(watch(self._reloading.files, self._reload)))
             self._notifier.ready()
             telling = group.create_task(self._notifier.watch(self._progress, self._links))
+            showing = group.create_task(self._status.run())
             await stop.wait()
             _log.info("stopping")
             self._notifier.stopping()
@@ -144,7 +151,7 @@ class _Running:
                 task.cancel()
             await _leave(self._relay)
             await self._farewell()
-            for task in [telling, keeping, answering, *relaying, *carrying]:
+            for task in [telling, showing, keeping, answering, *relaying, *carrying]:
                 task.cancel()
 
     async def _begin(self, configuration: Configuration) -> None:
@@ -170,8 +177,12 @@ class _Running:
             try:
                 async with asyncio.timeout(FAREWELL_S):
                     await uplink.say(alive=False)
-            except (TimeoutError, NotConnectedError):
+            except (TimeoutError, NotConnectedError, RefusedError):
                 continue
+
+    def _restate(self) -> None:
+        for uplink in self._uplinks:
+            uplink.restate()
 
     async def _overview(self, subject: str) -> bytes:
         return msgspec.json.encode(await self._desk.show(subject))
@@ -199,9 +210,20 @@ class _Running:
 
     def _links(self) -> str:
         """Which ways to the outside are up, and which are not, for an operator."""
-        ways = (*self._sources, *self._uplinks, *self._webhooks.values())
-        links = [way.link for way in ways]
-        return words_of(links)
+        return words_of(way.link for way in self._ways())
+
+    def _ways(self) -> tuple[Source | Uplink | WebhookSink, ...]:
+        return (*self._sources, *self._uplinks, *self._webhooks.values())
+
+    def _reloaded(self) -> Reloaded:
+        last = self._reloading.last
+        return Reloaded(last.at_s, tuple(last.in_brief()), tuple(last.waiting))
+
+    async def _say_state(self) -> None:
+        for uplink in self._uplinks:
+            if uplink.link.state == "up":
+                with contextlib.suppress(TimeoutError, NotConnectedError, RefusedError):
+                    await uplink.say(alive=True)
 
     async def _reload(self) -> None:
         self._notifier.reloading()
@@ -245,11 +267,19 @@ class _Running:
             screen=self._assembly.screen,
             clock=self._clock,
             counts=self._assembly.counts,
+            backlog_per_s=self._assembly.settings.recipients[recipient].backlog_per_s,
         )
 
     def _state(self, alive: bool) -> bytes:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}
-        facts = {"version": __version__, "generation": self._outbox.generation, "clock": clock}
+        facts = {
+            "version": __version__,
+            "generation": self._outbox.generation,
+            "damaged_stores": self._outbox.quarantined,
+            "clock": clock,
+        }
+        if alive and self._status.health:
+            facts["health"] = self._status.health
         return msgspec.json.encode({"alive": alive, **(facts if alive else {})})
 
 

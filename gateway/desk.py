@@ -18,6 +18,7 @@ from gateway import audit, recordings
 from gateway.assembly import Assembly
 from gateway.clock import PipelineClock
 from gateway.consent.bars import OPEN
+from gateway.consent.board import Line
 from gateway.consent.screen import rfc3339
 from gateway.consent.tally import Act
 from gateway.counts import Counts
@@ -78,6 +79,13 @@ class Desk:
         held, _ = await self._held(subject)
         self._tell("shown", subject)
         return held
+
+    async def journey(self, subject: str) -> list[Line]:
+        """Where a subject was lately, as far as the operator may know; empty also for one not known."""
+        lines = self._assembly.pipeline.board.journey(subject, self._clock())
+        if lines:
+            self._tell("shown", subject)
+        return lines
 
     def why(self, subject: str) -> dict[str, Any]:
         """What is heard, believed and open of the subject now, and who may know."""

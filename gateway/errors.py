@@ -4,7 +4,7 @@ GatewayError
 ├── ConfigError      a configuration or profile file has problems, all of them listed
 ├── RecordingError   a line of a recording cannot be read
 ├── StoreError       the outbox on disk cannot be opened or written
-├── NotConnectedError, RefusedError   what a broker or a partner was sent did not get there
+├── NotConnectedError, RefusedError (TooLargeError)   what a broker or a partner was sent did not get there
 └── SealError        code outside the consent room tried to make a Release
 """
 
@@ -71,6 +71,15 @@ class NotConnectedError(GatewayError):
 
 class RefusedError(GatewayError):
     """There was an answer, and it was no (of a broker a reason code of 0x80 or above, MQTT 5.0 §3.4.2.1)."""
+
+    def __init__(self, text: str, *, is_lasting: bool = False) -> None:
+        """`is_lasting`: trying again helps only when somebody has changed something."""
+        super().__init__(text)
+        self.is_lasting = is_lasting
+
+
+class TooLargeError(RefusedError):
+    """It will never be taken there, whatever else is changed but the limit."""
 
 
 class SealError(GatewayError):

@@ -97,6 +97,15 @@ class Lanes:
         return taken
 
     @property
+    def waiting(self) -> dict[str, int]:
+        """Signals in each lane."""
+        return {
+            "control": len(self._control),
+            "fixes": len(self._fixes),
+            "sightings": len(self._sightings),
+        }
+
+    @property
     def control_waiting(self) -> int:
         return len(self._control)
 

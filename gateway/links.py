@@ -16,6 +16,9 @@ LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
 """Hosts that are this machine: a scaled clock does no harm there, and nobody listens on the way."""
 
 MAX_RETRY_AFTER_S: Final = 3600.0
+SLOWLY_S, SLOWEST_S = 60.0, 900.0
+"""Bounds of the pause where trying again helps only when somebody has changed something."""
+_SAID = 20
 
 _log = logging.getLogger("gateway.links")
 
@@ -27,13 +30,18 @@ def discard_unsent(connected: Any) -> None:
 
 
 class Link:
-    """One source or sink as an operator sees it: `down` at first, then one log line per change."""
+    """One source or sink as an operator sees it: `down` at first, then one log line per change.
+
+    A reason that was said since it was last up is not said again, as where two alternate.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.state: Literal["down", "up"] = "down"
         self.detail = "not started"
-        self._said: tuple[str, str] | None = None
+        self._said: set[str] = set()
+        """Details since the last change of state."""
+        self._said_state = ""
 
     def up(self, detail: str = "") -> None:
         self._say("up", detail)
@@ -44,9 +52,12 @@ class Link:
 
     def _say(self, state: Literal["down", "up"], detail: str) -> None:
         self.state, self.detail = state, detail
-        if self._said == (state, detail):
+        if state != self._said_state or len(self._said) >= _SAID:
+            self._said.clear()
+        self._said_state = state
+        if detail in self._said:
             return
-        self._said = (state, detail)
+        self._said.add(detail)
         level = logging.INFO if state == "up" else logging.WARNING
         _log.log(level, "%s: %s%s", self.name, state, f" ({detail})" if detail else "")
 
@@ -68,6 +79,12 @@ def full_jitter(base_s: float = 1.0, cap_s: float = 60.0) -> Iterator[float]:
     while True:
         yield random.uniform(0.0, limit_s)  # noqa: S311 - a pause is no secret
         limit_s = min(cap_s, limit_s * 2)
+
+
+def slow_jitter(base_s: float = SLOWLY_S, cap_s: float = SLOWEST_S) -> Iterator[float]:
+    """As `full_jitter`, and never less than half of the base."""
+    for pause_s in full_jitter(base_s, cap_s):
+        yield base_s / 2 + pause_s
 
 
 def retry_after_s(header: str | None) -> float:

@@ -30,6 +30,8 @@ FIELDS: tuple[str, ...] = (
 
 PLATFORM = "platform"
 """The recipient of this name is the central platform: it gets back the references that it enrolled."""
+OPERATOR = "operator"
+"""The recipient that a consent names for the status page of this gateway."""
 
 
 # --- signals: what a source hands over; each is one line of a recording (DESIGN §6.1) ---
@@ -269,6 +271,22 @@ class Fence(Struct, frozen=True):
     arrival: Arrival = Arrival()
 
 
+class ReceiverHealth(Struct, frozen=True):
+    """A receiver of the map as the core judges it (DESIGN §5.1)."""
+
+    id: str
+    heard_s: float | None
+    """When it heard anything last; None: not yet."""
+    is_dead: bool
+
+
+class Floor(Struct, frozen=True):
+    id: str
+    name: str
+    bounds: tuple[Point, Point] | None = None
+    """Two opposite corners, metres; None: as far as its zones and anchors reach."""
+
+
 class SiteMap(Struct, frozen=True):
     site: str
     name: str = ""
@@ -279,6 +297,7 @@ class SiteMap(Struct, frozen=True):
     beacons: tuple[Anchor, ...] = ()
     fences: tuple[Fence, ...] = ()
     calibration: Calibration | None = None
+    floors: tuple[Floor, ...] = ()
 
 
 # --- presence ---

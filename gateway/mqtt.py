@@ -1,44 +1,50 @@
 """All that this program knows of MQTT clients: one connection that comes back by itself.
 
-Built on aiomqtt and the paho client under it. What they lack is done here and nowhere else. What is readable
-is read at once and publications are taken out of it here (`mqtt_packets`), one call each and no task woken;
-paho gets every other packet, so that connecting, keeping alive and acknowledging stay its own. A message is
-acknowledged to the broker when its consequences are committed, not when it arrives (manual acknowledgement).
+Built on aiomqtt and the paho client under it. What they lack is done here and in the rooms beside it, which
+nobody else uses: `mqtt_reach` connects, `mqtt_intake` reads, `mqtt_packets` cuts, `mqtt_limits` keeps to what
+the broker wants, `mqtt_reasons` says what its codes mean. A message is acknowledged to the broker when its
+consequences are committed, not when it arrives (manual acknowledgement).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import aiomqtt
 from msgspec import Struct
-from paho.mqtt.client import Client as PahoClient
-from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.errors import NotConnectedError, RefusedError
-from gateway.links import Link, discard_unsent, full_jitter
-from gateway.mqtt_packets import PacketStream, Publish
+from gateway.errors import NotConnectedError, RefusedError, TooLargeError
+from gateway.links import Link, discard_unsent
+from gateway.mqtt_intake import Intake
+from gateway.mqtt_limits import OUTGOING_INFLIGHT, Limits, packet_bytes
+from gateway.mqtt_pace import Pace
+from gateway.mqtt_reach import CONNECT_TIMEOUT_S, reach
+from gateway.mqtt_reasons import (
+    BROKEN,
+    NO_MATCHING_SUBSCRIBERS,
+    PACKET_TOO_LARGE,
+    Meaning,
+    meaning,
+    of_publication,
+)
 
-CONNECT_TIMEOUT_S = 3.0
-"""Short, because a stop waits for a connect that is under way."""
-SETTLED_S = 30.0
-"""A connection that lasted this long was a good one: the pauses start small again."""
 SESSION_EXPIRY_S = 7 * 86_400
 RECEIVE_MAXIMUM = 1_000
 """Unacknowledged messages under way to us: enough for a group commit at some thousand a second."""
 MAXIMUM_PACKET_BYTES = 1 << 20
-OUTGOING_INFLIGHT = 100
-READ_BYTES = 1 << 16
-CONFIRM_TIMEOUT_S = 10.0
+CONFIRM_TIMEOUT_S = 30.0
+"""A broker that acknowledges nothing for so long is left: what it may still owe cannot be told."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -101,28 +107,33 @@ class Connection:
         self._client: aiomqtt.Client | None = None
         self._receiving: aiomqtt.Client | None = None
         """As `_client`, but from before the connect: a kept session delivers at once."""
-        self._unconfirmed: dict[int, asyncio.Future[ReasonCode]] = {}
-        """Publications by their packet id."""
+        self._unconfirmed: dict[int, tuple[asyncio.Future[ReasonCode], int]] = {}
+        """Publications by their packet id, and their size in bytes."""
+        self._limits = Limits()
+        self._told: int | None = None
+        """Why the broker said that it ends this connection (DISCONNECT), by reason code."""
         self._up = asyncio.Event()
         self.times_up = 0
         """Rises with each connect: what was under way before may be lost."""
 
     async def run(self) -> NoReturn:
-        pauses = full_jitter()
+        pace = Pace()
         while True:
-            began_s = time.monotonic()
+            why, times_up, self._told = BROKEN, self.times_up, None
+            pace.begin()
             try:
                 await self._stay_connected()
-            except (aiomqtt.MqttError, NotConnectedError, OSError, ValueError) as error:
-                self.link.down(self._reason(error))
+            except (aiomqtt.MqttError, NotConnectedError, RefusedError, OSError, ValueError) as error:
+                if self.times_up > times_up:
+                    pace.made()
+                why = pace.ended(self._why(error))
+                self._say_down(why)
             finally:
                 self._client = self._receiving = None
                 self._up.clear()
                 self._break_unconfirmed()
             _heed_cancellation()
-            if time.monotonic() - began_s > SETTLED_S:
-                pauses = full_jitter()
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(pace.pause_s(why))
 
     async def wait_up(self) -> None:
         await self._up.wait()
@@ -148,42 +159,67 @@ class Connection:
         qos: int = 1,
         content_type: str | None = None,
         expiry_s: int | None = None,
+        must_be_heard: bool = False,
     ) -> None:
         """Returns when the broker has acknowledged (QoS 0: when it is on its way).
 
-        NotConnectedError when no answer came, RefusedError when it was a refusal. `content_type` and
-        `expiry_s` travel as MQTT 5 properties and are left out under 3.1.1.
+        NotConnectedError when no answer came, RefusedError when it was a refusal, TooLargeError before it is
+        sent. `must_be_heard`: that nobody is subscribed (0x10) is a refusal too. `content_type` and
+        `expiry_s` travel as MQTT 5 properties and are left out under 3.1.1, which knows no refusals.
         """
         client = self._client
+        properties = self._publish_properties(content_type, expiry_s)
+        size = packet_bytes(topic, payload, properties)
+        if self._limits.too_large(size):
+            raise TooLargeError(f"{self._endpoint.name}: {size} bytes are too large for the broker")
         if client is None:
             raise NotConnectedError(f"{self._endpoint.name} is not connected")
-        properties = self._publish_properties(content_type, expiry_s)
-        sent = client._client.publish(topic, payload, qos, retain, properties)
-        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise NotConnectedError(f"{self._endpoint.name}: {sent.rc.name}")
         if qos == 0:
+            self._hand_over(client, (topic, payload, qos, retain, properties))
             return
-        answer: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
-        self._unconfirmed[sent.mid] = answer
-        try:
-            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
-                code = await answer
-        except TimeoutError:
-            raise NotConnectedError(f"{self._endpoint.name}: no acknowledgement") from None
-        finally:
-            self._unconfirmed.pop(sent.mid, None)
-        if code.is_failure:
-            raise RefusedError(f"{self._endpoint.name}: {code}; is this client allowed to publish there?")
+        async with self._limits.turns:
+            if client is not self._client:
+                raise NotConnectedError(f"{self._endpoint.name}: the connection broke")
+            mid = self._hand_over(client, (topic, payload, qos, retain, properties))
+            code = (await self._confirmation(client, mid, size)).value
+        wrong = of_publication(code)
+        if wrong is not None and (must_be_heard or code != NO_MATCHING_SUBSCRIBERS):
+            raise RefusedError(f"{self._endpoint.name}: {topic}: {wrong.words}", is_lasting=wrong.is_lasting)
 
     def drop(self) -> None:
         """Breaks the connection at once; what the kernel has not sent yet is thrown away with it."""
-        client = self._client
-        if client is None or (sock := client._client._sock) is None:
+        if self._client is not None:
+            self._break(self._client, "broken on purpose, for a withdrawal")
+
+    def _break(self, client: aiomqtt.Client, words: str) -> None:
+        if (sock := client._client._sock) is None:
             return
         discard_unsent(sock)
         if not client._disconnected.done():
-            client._disconnected.set_exception(aiomqtt.MqttError("broken on purpose, for a withdrawal"))
+            client._disconnected.set_exception(aiomqtt.MqttError(words))
         client._client._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)  # closes the socket
+
+    def _hand_over(
+        self, client: aiomqtt.Client, publication: tuple[str, bytes, int, bool, Properties | None]
+    ) -> int:
+        """To paho, and as far as the socket takes it; its packet id."""
+        sent = client._client.publish(*publication)
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise NotConnectedError(f"{self._endpoint.name}: {sent.rc.name}")
+        return sent.mid
+
+    async def _confirmation(self, client: aiomqtt.Client, mid: int, size: int) -> ReasonCode:
+        answer: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
+        self._unconfirmed[mid] = answer, size
+        try:
+            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+                return await answer
+        except TimeoutError:
+            if client is self._client:
+                self._break(client, f"nothing was acknowledged for {CONFIRM_TIMEOUT_S:g} s")
+            raise NotConnectedError(f"{self._endpoint.name}: no acknowledgement") from None
+        finally:
+            self._unconfirmed.pop(mid, None)
 
     async def _stay_connected(self) -> None:
         """Returns never; raises MqttError when the connection ends."""
@@ -191,25 +227,34 @@ class Connection:
         client._client.connect_timeout = CONNECT_TIMEOUT_S
         client._client.manual_ack_set(True)
         client._client.on_publish = self._confirm
-        _Intake(client, self._take, is_v5=self._endpoint.version == 5)
+        client._client.on_connect = partial(self._welcomed, client)
+        client._client.on_disconnect = partial(self._left, client)
+        Intake(client, self._take, is_v5=self._endpoint.version == 5)
         self._receiving = client
-        try:
-            await self._serve(client)
-        except asyncio.CancelledError:
-            # aiomqtt leaves a connect that is cancelled half open, and its callback stumbles over that.
-            client._client.on_disconnect = None
-            client._client.disconnect()
-            raise
+        reached = await reach(self._endpoint.host, self._endpoint.port)
+        client._client._create_socket_connection = lambda: reached  # type: ignore[method-assign]
+        with reached.dup() as same:
+            try:
+                await self._serve(client, same)
+            except asyncio.CancelledError:
+                # aiomqtt leaves a connect that is cancelled half open, and its callback stumbles over that.
+                client._client.on_disconnect = None
+                client._client.disconnect()
+                with contextlib.suppress(OSError):  # a thread may wait for TLS, and the stop for the thread
+                    same.shutdown(socket.SHUT_RDWR)
+                raise
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: aiomqtt.Client, same: socket.socket) -> None:
         async with client:
+            same.close()  # or the connection would outlive its end
             _heed_cancellation()
             # A break that nobody waits for any more would be reported by the event loop as if it were a bug.
             client._disconnected.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-            if (
-                client._client.socket() is None and not client._disconnected.done()
-            ):  # aiomqtt forgets a break that comes with the welcome
+            # aiomqtt forgets a break that comes with the welcome.
+            if client._client.socket() is None and not client._disconnected.done():
                 client._disconnected.set_exception(aiomqtt.MqttError("broken as soon as it was made"))
+            if self._limits.lacks:
+                raise RefusedError(self._limits.lacks, is_lasting=True)
             self._client = client
             await self._subscribe(client, self._subscriptions)
             if self._on_up is not None:
@@ -274,14 +319,27 @@ class Connection:
             if any((code if isinstance(code, int) else code.value) >= 0x80 for code in codes):
                 raise aiomqtt.MqttError(f"the broker refused the subscription to {topic_filter}")
 
+    def _welcomed(self, client: aiomqtt.Client, *said: Any) -> None:
+        """paho's callback for a CONNACK; aiomqtt's own does not look at the properties."""
+        *_, properties = said
+        self._limits.welcome(properties)
+        client._on_connect(*said)
+
+    def _left(self, client: aiomqtt.Client, *said: Any) -> None:
+        """paho's callback for the end; aiomqtt's own forgets it where it comes with the welcome."""
+        _, _, flags, code, _ = said
+        if flags.is_disconnect_packet_from_server:
+            self._told = code.value
+        client._on_disconnect(*said)
+
     def _confirm(self, _client: Any, _userdata: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
         """paho's callback for a PUBACK; aiomqtt's own does not look at the reason code."""
-        answer = self._unconfirmed.get(mid)
+        answer, _ = self._unconfirmed.get(mid, (None, 0))
         if answer is not None and not answer.done():
             answer.set_result(code)
 
     def _break_unconfirmed(self) -> None:
-        for answer in self._unconfirmed.values():
+        for answer, _ in self._unconfirmed.values():
             if not answer.done():
                 answer.set_exception(NotConnectedError(f"{self._endpoint.name}: the connection broke"))
 
@@ -306,79 +364,25 @@ class Connection:
 
         return acknowledge
 
-    def _reason(self, error: Exception) -> str:
-        where = f"{self._endpoint.host}:{self._endpoint.port}"
-        return f"{where}: {str(error) or type(error).__name__}; trying again"
+    def _say_down(self, why: Meaning) -> None:
+        where = f"{self._endpoint.host}:{self._endpoint.port} as {self._client_id}"
+        self.link.down(f"{where}: {why.words}; trying again{' slowly' if why.is_lasting else ''}")
 
-
-class _Intake:
-    """Reads the socket in place of paho, and hands paho its packets one by one."""
-
-    def __init__(self, client: aiomqtt.Client, publish: Publish, *, is_v5: bool) -> None:
-        self._client = client
-        self._paho: PahoClient = client._client
-        self._receive = self._paho._sock_recv
-        self._stream = PacketStream(publish, self._give, is_v5=is_v5)
-        self._given = b""
-        """What paho may read."""
-        self._has_ended = False
-        self._error: OSError | None = None
-        self._paho._sock_recv = self._served  # type: ignore[method-assign]
-        self._paho.on_socket_open = self._opened
-        self._paho.on_message = lambda _client, _userdata, m: _publish_again(publish, m)
-
-    def _opened(self, paho: PahoClient, userdata: Any, socket: Any) -> None:
-        """Comes from paho's connecting thread; the reader that aiomqtt registers is replaced."""
-        self._client._on_socket_open(paho, userdata, socket)
-        loop = self._client._loop
-        loop.call_soon_threadsafe(loop.add_reader, socket.fileno(), self._readable)
-
-    def _readable(self) -> None:
-        try:
-            while self._read():
-                pass
-        except Exception as error:
-            if not self._client._disconnected.done():
-                self._client._disconnected.set_exception(error)
-                self._client._disconnected.exception()  # said, should nobody wait for it yet
-            self._paho._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)  # closes the socket
-
-    def _read(self) -> bool:
-        """Whether there may be more at once."""
-        try:
-            chunk = self._receive(READ_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            self._error = error
-            chunk = b""
-        if not chunk:
-            self._has_ended = True
-            self._paho.loop_read()  # finds the end, and says so to everybody
-            return False
-        self._stream.feed(chunk)
-        pending = getattr(self._paho._sock, "pending", None)  # of TLS: decrypted already, no event comes
-        return pending is not None and pending() > 0
-
-    def _give(self, packet: bytes) -> None:
-        self._given = packet
-        while self._given and self._paho._sock is not None:
-            self._paho.loop_read()
-        self._given = b""
-
-    def _served(self, bufsize: int) -> bytes:
-        if self._given:
-            part, self._given = self._given[:bufsize], self._given[bufsize:]
-            return part
-        if self._error is not None:
-            raise self._error
-        if self._has_ended:
-            return b""
-        raise BlockingIOError
-
-
-def _publish_again(publish: Publish, message: MQTTMessage) -> None:
-    publish(message.topic, bytes(message.payload), message.retain, message.qos, message.mid)
+    def _why(self, error: Exception) -> Meaning:
+        code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
+        under_way = [size for _, size in self._unconfirmed.values()]
+        if self._told == PACKET_TOO_LARGE and self._limits.learn(under_way):
+            return Meaning(meaning(PACKET_TOO_LARGE).words, is_lasting=False)  # it is not sent again
+        if self._told is not None:
+            return meaning(self._told)
+        if isinstance(code, ReasonCode) and code.value >= 0x80:
+            return meaning(code.value)
+        is_lasting = isinstance(error, RefusedError) and error.is_lasting
+        if isinstance(
+            error.__cause__, aiomqtt.MqttCodeError
+        ):  # paho's code for any end that nobody explained
+            return BROKEN
+        return Meaning(str(error.__cause__ or error) or type(error).__name__, is_lasting)
 
 
 class _NoQueue(asyncio.Queue[aiomqtt.Message]):

@@ -7,20 +7,25 @@ events wherever the input is split, because before each signal everything due ru
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, field
 
 from gateway.consent import ConsentScreen, Register, Release
 from gateway.consent.bars import KEPT_S, OPEN, Bar, Withdrawal
+from gateway.consent.board import Board
 from gateway.consent.drivers import VEHICLE
 from gateway.consent.footfall import Footfall
+from gateway.consent.policy import Showing
+from gateway.consent.register import Permit
 from gateway.consent.waiting import WaitingRoom
 from gateway.core import Core
 from gateway.core.explaining import Story
 from gateway.counts import Counts
 from gateway.identity import Identification
 from gateway.model import (
+    OPERATOR,
     ClockTrust,
     ConsentSignal,
     DriverSignal,
@@ -31,6 +36,7 @@ from gateway.model import (
     Observation,
     OpenStay,
     Presence,
+    ReceiverHealth,
     ReceiverState,
     Sighting,
     Signal,
@@ -115,6 +121,9 @@ class Tracker:
         """Devices of a subject of which the core keeps anything."""
         return self._core.devices_of(subject)
 
+    def receivers(self) -> list[ReceiverHealth]:
+        return self._core.receivers()
+
     def leave(self, subject: str, device: str, t_s: float) -> list[Presence]:
         """The device stands for somebody else from now on."""
         return self._core.leave(subject, device, t_s)
@@ -153,6 +162,8 @@ class Pipeline:
         self._screen = screen
         self._waiting = WaitingRoom(screen.deny)
         self._footfall = Footfall(screen.policy.counted, register.may_count)
+        self.board = Board(screen.policy.shown, partial(_may_show, register, screen.policy.shown))
+        """For the status page: who may be shown there."""
         self._written: set[tuple[str, str]] = set()
         """Stays that have a row in the outbox."""
         self._to_resume: dict[str, list[OpenStay]] = {}
@@ -188,6 +199,10 @@ class Pipeline:
     def rekey(self, keys: IdentityKeys) -> None:
         """Identity keys were read again; they hold from the next signal on."""
         self._tracker.rekey(keys)
+
+    def receivers(self) -> list[ReceiverHealth]:
+        """Which receivers of the map hear, as of the last signal."""
+        return self._tracker.receivers()
 
     def is_receiver(self, name: str) -> bool:
         """Whether the map has a receiver of this name."""
@@ -303,6 +318,7 @@ class Pipeline:
             self._tracker.forget(subject)
             self._waiting.forget(subject)
             self._footfall.forget(subject)
+            self.board.forget(subject)
             key, bar = self._screen.subject_key(subject), self._register.bar_of(subject)
             is_held = self._register.record_of(subject) is not None
             is_erasure = bool(bar.erased_version) and not is_held
@@ -318,6 +334,7 @@ class Pipeline:
             if self._register.admits(subject, self._now_s):
                 stays = self._to_resume.pop(subject)
                 self._footfall.resume(stays, self._now_s)
+                self.board.resume(stays)
                 self._screen_all(self._tracker.resume(stays, self._now_s), outcome)
 
     def _give_up(self, outcome: Outcome) -> None:
@@ -338,6 +355,7 @@ class Pipeline:
                 self.watch(presence)
             self._count(presence.emitted_s, outcome)
             self._footfall.take(presence)
+            self.board.take(presence)
             doubt = self._register.doubt(presence.emitted_s)
             if doubt is None:
                 self._release(presence, presence.emitted_s, outcome)
@@ -361,3 +379,12 @@ class Pipeline:
         if (subject, zone) in self._written:
             self._written.discard((subject, zone))
             outcome.stays.append(StayClosed(subject, zone))
+
+
+def _may_show(  # noqa: PLR0917 - the form of `board.MayShow`
+    register: Register, shown: Showing | None, subject: str, zone: str, t_s: float, now_s: float
+) -> bool:
+    if shown is None:
+        return False
+    verdict = register.decide(subject, shown.purpose, OPERATOR, zone, t_s=t_s, now_s=now_s)
+    return isinstance(verdict, Permit)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ from gateway.model import ConsentSignal, SiteMap
 from gateway.pump import Pump
 from gateway.settings.restarts import waiting
 
+_PLACE = re.compile(r"[^:\s]+:\d+:\d+")
 _log = logging.getLogger("gateway.reload")
 _P = TypeVar("_P")
 _T = TypeVar("_T")
@@ -43,6 +45,11 @@ class Report(Struct):
     """Why the map was not taken over; empty where it was, or had not changed."""
     refused: list[str] = []
     """Why other files were not taken over."""
+
+    def in_brief(self) -> list[str]:
+        """What was not taken over, for a page: of files about people their places alone."""
+        places = [_PLACE.match(line) for refusal in self.refused for line in refusal.splitlines()[1:]]
+        return [str(problem) for problem in self.problems] + [place[0] for place in places if place]
 
 
 class Reload:
@@ -167,7 +174,7 @@ def _named(site: SiteMap, running: str) -> SiteMap:
 def changes(old: SiteMap, new: SiteMap) -> str:
     """What differs, by kind of thing and name."""
     words = []
-    for what in ("zones", "fences", "receivers", "beacons"):
+    for what in ("floors", "zones", "fences", "receivers", "beacons"):
         before = {thing.id: thing for thing in getattr(old, what)}
         after = {thing.id: thing for thing in getattr(new, what)}
         groups = {

@@ -1,4 +1,5 @@
-"""What a withdrawal leaves to be done after its commit: free pages given back, recordings rewritten.
+"""What a withdrawal leaves to be done after its commit: free pages given back, recordings rewritten, damaged
+stores that lie aside deleted.
 
 The store remembers that a sweep was asked for until it is done, so that a crash at any step resumes it.
 """
@@ -79,6 +80,7 @@ class Sweep:
             self._looked_at.clear()
             while await self._outbox.vacuum(PIECE_PAGES):  # noqa: ASYNC110 - others write between pieces
                 await asyncio.sleep(0)
+        await self._outbox.discard_quarantined(only_old=not asked)
         part = self._part()
         if part is not None:
             swept = await asyncio.to_thread(self._recordings, part)

@@ -92,7 +92,7 @@ class Place:
     def __init__(self, folder: Path, broker: Mosquitto) -> None:
         self.folder, self.broker = folder, broker
         self.config, self.state, self.log = folder / "config", folder / "state", folder / "gateway.log"
-        self.config.mkdir()
+        self.config.mkdir(parents=True)
         (self.config / "site.yaml").write_text(SITE)
         settings = SETTINGS.replace("PORT", str(broker.port)).replace("STATE", str(self.state))
         (self.config / "gateway.yaml").write_text(settings)
@@ -252,8 +252,8 @@ async def consuming(kind: type[_Consumer], place: Place, recipient: str) -> Asyn
 
 
 @contextlib.asynccontextmanager
-async def sender(place: Place) -> AsyncIterator[Connection]:
-    connection = Connection(place.endpoint(), "the-sender", Link("sender"))
+async def sender(place: Place, name: str = "the-sender") -> AsyncIterator[Connection]:
+    connection = Connection(place.endpoint(), name, Link("sender"))
     task = asyncio.create_task(connection.run())
     try:
         await connection.wait_up()

@@ -18,7 +18,7 @@ from authority import Authority
 DOCUMENTED = Path(__file__).parent.parent / "systemd" / "mosquitto"
 PASSWORD = "known to the gateway"  # noqa: S105 - of tests
 CONFIG = """\
-listener {port} 127.0.0.1
+listener {port} {host}
 allow_anonymous true
 user {me}
 persistence true
@@ -29,6 +29,11 @@ max_queued_messages {queue}
 max_inflight_messages 1000
 log_type error
 log_type warning
+"""
+AS_IT_COMES = """\
+listener {port} {host}
+allow_anonymous true
+user {me}
 """
 
 
@@ -44,21 +49,31 @@ def free_port() -> int:
 class Mosquitto:
     """Use as a context manager. `queue`: messages kept for a client that is away; 0: no limit.
 
-    `readable_only`: a topic filter under which nobody may publish.
+    `readable_only`: a topic filter under which nobody may publish. `as_it_comes`: with mosquitto's own defaults,
+    which keep nothing on disk.
     """
 
-    def __init__(self, folder: Path, *, queue: int = 0, readable_only: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        queue: int = 0,
+        readable_only: str = "",
+        as_it_comes: bool = False,
+        host: str = "127.0.0.1",
+    ) -> None:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program is None:
             raise RuntimeError(
                 "mosquitto is not installed; `apt-get install mosquitto` (scripts/test does it)"
             )
-        self.host, self.port = "127.0.0.1", free_port()
+        self.host, self.port = host, free_port()
         self._folder = folder
         self._config = folder / "mosquitto.conf"
         folder.mkdir(parents=True, exist_ok=True)
         me = getpass.getuser()  # else, started by root, it becomes a user who may not write here
-        self._config.write_text(CONFIG.format(port=self.port, folder=folder, queue=queue, me=me))
+        config = AS_IT_COMES if as_it_comes else CONFIG
+        self._config.write_text(config.format(port=self.port, host=host, folder=folder, queue=queue, me=me))
         if readable_only:
             rules = folder / "acl"
             rules.write_text(f"topic readwrite #\ntopic deny {readable_only}\n")

@@ -351,7 +351,7 @@ def test_schema_and_code_agree(name: str, value: Any, is_good: bool) -> None:
     ("name", "value", "is_good"),
     [
         ("state", {"alive": False}, True),
-        ("state", {"alive": True, "version": "1", "generation": "g",
+        ("state", {"alive": True, "version": "1", "generation": "g", "damaged_stores": 0,
                    "clock": {"time_s": 1.0, "wall_s": 1.0, "rate": 1.0}}, True),
         ("state", {"alive": True}, False),
         ("state", {"alive": "yes"}, False),

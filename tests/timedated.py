@@ -14,6 +14,9 @@ class FakeTimedated:
     def __init__(self, *, synchronised: bool) -> None:
         self._synchronised = synchronised
 
+    def synchronise(self, is_synchronised: bool = True) -> None:
+        self._synchronised = is_synchronised
+
     async def __aenter__(self) -> Self:
         self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
         self._bus.add_message_handler(self._answer)

@@ -35,6 +35,10 @@ OPEN = Bar(until_s=float("-inf"))
 """Bars nothing."""
 
 
+EVERYBODY = b""
+"""The key of a bar that holds for all: what a damaged disk has forgotten may have concerned anybody."""
+
+
 class Withdrawal(Struct, frozen=True):
     """A subject of which nothing may leave or stay here any more."""
 

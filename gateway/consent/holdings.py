@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway.consent.bars import KEPT_S, OPEN, Bar
+from gateway.consent.bars import EVERYBODY, KEPT_S, OPEN, Bar
 from gateway.consent.records import SubjectRecord, is_reference, parse_record
 from gateway.consent.versions import Versions
 from gateway.counts import Counts
@@ -55,11 +55,20 @@ class Holdings:
         return iter(self._held)
 
     def bar_of(self, subject: str) -> Bar:
-        return self._bars.get(self._key(subject), OPEN)
+        own = self._bars.get(self._key(subject), OPEN)
+        everybody = self._bars.get(EVERYBODY)
+        return own if everybody is None else own.join(everybody)
 
     def bar(self, key: bytes, bar: Bar) -> tuple[str | None, SubjectRecord | None]:
-        """Bars the subject with this key; its name, where it is known, and its record from before."""
+        """Bars the subject with this key; its name, where it is known, and its record from before.
+
+        With `EVERYBODY` all of them: before any record is held.
+        """
         self._bars[key] = self._bars.get(key, OPEN).join(bar)
+        if key == EVERYBODY:
+            for each in list(self._held):
+                self._heed_bar(each, self.bar_of(each))
+            return None, None
         subject = next((s for s in self._versions if self._key(s) == key), None)
         if subject is None:
             return None, None

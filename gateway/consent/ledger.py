@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from ruamel.yaml import YAML
 
 from gateway.consent.records import load_consent_file
 from gateway.durable import replace_whole
@@ -97,6 +96,8 @@ def _of(records: Records, subject: str) -> dict[str, Any] | None:
 
 def _change(path: Path, change: Callable[[Records], bool]) -> bool:
     """Whether anything changed. The file is replaced as a whole, once the result has been read back."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - loaded only to write
+
     yaml = YAML()
     yaml.width = 110
     yaml.preserve_quotes = True

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.consent.rounding import AS_MEASURED, WHOLE_MINUTES, Rounding
-from gateway.model import PLATFORM, Change
+from gateway.model import OPERATOR, PLATFORM, Change
 
 
 class Purpose(Struct, frozen=True):
@@ -69,6 +69,13 @@ class Counting(Struct, frozen=True):
     """Numbers are rounded down to multiples of it."""
 
 
+class Showing(Struct, frozen=True):
+    """What the operator's own status page may show: presences of subjects who consent to this."""
+
+    purpose: str
+    legal_basis: str
+
+
 class Policy(Struct, frozen=True):
     site: str
     gateway: str
@@ -78,18 +85,22 @@ class Policy(Struct, frozen=True):
     zone_facts: Mapping[str, tuple[str, str]] = {}
     """Zone id → (kind, name), for the `zone` field."""
     counted: tuple[Counting, ...] = ()
+    shown: Showing | None = None
+    """None: the status page shows nobody."""
 
     @property
     def asks(self) -> dict[tuple[str, str], bool]:
-        """(purpose, recipient) → whether only adults may be profiled for it; to be counted is no profile."""
+        """(purpose, recipient) → whether only adults may be profiled for it; being counted is none."""
         counted = {(c.purpose, c.recipient): False for c in self.counted}
+        if self.shown is not None:
+            counted[self.shown.purpose, OPERATOR] = False
         return counted | {(p.term, r.name): p.profiling for r in self.recipients for p in r.purposes}
 
     @property
     def version(self) -> str:
         """12 hex digits that change whenever a recipient, purpose, field, rounding or counting does."""
         plain: Any = [[r.name, [_plain(r, p) for p in r.purposes]] for r in self.recipients]
-        told = [plain, self.epoch_s, self.counted]
+        told: list[Any] = [plain, self.epoch_s, self.counted, *([self.shown] if self.shown else [])]
         return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:12]
 
 

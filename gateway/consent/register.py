@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from gateway.consent.bars import Bar
+from gateway.consent.bars import EVERYBODY, Bar
 from gateway.consent.drivers import Ownership
 from gateway.consent.holdings import Held, Holdings
 from gateway.consent.records import RELEASING, ConsentEntry, SubjectRecord
@@ -109,6 +109,8 @@ class Register:
     def bar(self, key: bytes, bar: Bar) -> str | None:
         """An erasure or withdrawal of this machine; returns the subject's name where it is held."""
         subject, before = self._holdings.bar(key, bar)
+        if key == EVERYBODY:
+            self._forget_answers()
         if subject is not None:
             self._own(subject, before)
         return subject

@@ -26,13 +26,11 @@ COUNTED = "counted"
 """What stands for a change in the release of a count."""
 
 
-class Stored(Protocol):
-    """A release as the outbox kept it."""
+class Question(Protocol):
+    """What of a stored release decides whether it may leave."""
 
     @property
     def recipient(self) -> str: ...
-    @property
-    def id(self) -> str: ...
     @property
     def subject_key(self) -> bytes: ...
     @property
@@ -45,6 +43,13 @@ class Stored(Protocol):
     def t_s(self) -> float: ...
     @property
     def expires_s(self) -> float | None: ...
+
+
+class Stored(Question, Protocol):
+    """A release as the outbox kept it."""
+
+    @property
+    def id(self) -> str: ...
     @property
     def body(self) -> bytes: ...
 
@@ -125,8 +130,30 @@ class ConsentScreen:
         """The same release, if all still permits it now; why it must go; None: not yet known."""
         if not stored.subject_key:
             return self.counted_again(stored, now_s)
-        if self._register.doubt(now_s) or self._unheard.keys() & {b"", stored.subject_key}:
+        if self._is_unsure(stored, now_s):
             return None
+        purpose = self._judged(stored, now_s)
+        if not isinstance(purpose, Purpose):
+            return purpose
+        return Release(
+            _SEAL, recipient=stored.recipient, id=stored.id, subject_key=stored.subject_key,
+            purpose=stored.purpose, zone=stored.zone, change=stored.change, t_s=stored.t_s,
+            expires_s=stored.expires_s, body=self._as_listed_now(stored, purpose),
+        )  # fmt: skip
+
+    def lapsed(self, stored: Question, now_s: float) -> Removal | None:
+        """Why it must go now; None: nothing says so. Not for counts, which are nobody's."""
+        verdict = None if self._is_unsure(stored, now_s) else self._judged(stored, now_s)
+        return None if isinstance(verdict, Purpose) else verdict
+
+    def is_clock_doubted(self, now_s: float) -> bool:
+        return self._register.doubt(now_s) == "clock"
+
+    def _is_unsure(self, stored: Question, now_s: float) -> bool:
+        return bool(self._register.doubt(now_s) or self._unheard.keys() & {b"", stored.subject_key})
+
+    def _judged(self, stored: Question, now_s: float) -> Purpose | Removal:
+        """The purpose for which it may leave, or why it must go."""
         purpose = self._purpose_of(stored)
         subject = self._subjects.get(stored.subject_key)
         if subject is None or purpose is None:
@@ -136,14 +163,10 @@ class ConsentScreen:
         verdict = self._register.decide(
             subject, stored.purpose, stored.recipient, stored.zone, t_s=stored.t_s, now_s=now_s
         )
-        if not isinstance(verdict, Permit):
-            self._note(stored.recipient, stored.purpose, stored.change, verdict, now_s)
-            return "expired" if verdict == "expired" else "withdrawn"
-        return Release(
-            _SEAL, recipient=stored.recipient, id=stored.id, subject_key=stored.subject_key,
-            purpose=stored.purpose, zone=stored.zone, change=stored.change, t_s=stored.t_s,
-            expires_s=stored.expires_s, body=self._as_listed_now(stored, purpose),
-        )  # fmt: skip
+        if isinstance(verdict, Permit):
+            return purpose
+        self._note(stored.recipient, stored.purpose, stored.change, verdict, now_s)
+        return "expired" if verdict == "expired" else "withdrawn"
 
     def counted(self, publication: Publication) -> Release:
         """A count of a sample; it is nobody's, so its subject key is empty."""
@@ -195,7 +218,7 @@ class ConsentScreen:
         """When an event or tombstone was stored, as exactly as this recipient may know it."""
         return rounded_down(stored_s, self._recorded_step_s.get(recipient, 60.0))
 
-    def _purpose_of(self, stored: Stored) -> Purpose | None:
+    def _purpose_of(self, stored: Question) -> Purpose | None:
         """The purpose of the settings that a stored release was made for, where it still asks for such."""
         for recipient in self.policy.recipients:
             for purpose in recipient.purposes if recipient.name == stored.recipient else ():

@@ -10,13 +10,12 @@ import base64
 import binascii
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MAX_KEY_FILE_BYTES: Final = 16 * 1024
 SIGNATURE_BYTES: Final = 64
@@ -46,6 +45,8 @@ def signed_bytes(topic: str, content: bytes) -> bytes:
 
 
 def _verifies(key: Ed25519PublicKey, signature: bytes, said: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - loaded only where records are signed
+
     try:
         key.verify(signature, said)
     except InvalidSignature:
@@ -70,6 +71,10 @@ def load_signers(paths: Sequence[Path]) -> Signers | None:
 
 
 def _load(path: Path) -> Ed25519PublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+
     with path.open("rb") as file:
         text = file.read(MAX_KEY_FILE_BYTES + 1)
     wanted = "expected a public Ed25519 key in PEM (`openssl pkey -pubout`)"

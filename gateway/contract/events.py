@@ -142,13 +142,27 @@ class ClockFacts(_Part):
     rate: float
 
 
+class Health(_Part):
+    """Names of the configuration; said anew when it changes."""
+
+    ready: bool
+    consent: str
+    """`confirmed`, or why nothing personal may leave."""
+    links_down: list[str]
+    receivers_dead: list[Name]
+    reload_failed: bool
+
+
 class Alive(_Part):
-    """Birth, retained."""
+    """Birth and health, retained."""
 
     alive: Literal[True]
     version: str
     generation: Text
+    damaged_stores: Annotated[int, Meta(ge=0)]
+    """Put aside, and not deleted yet: each began a new generation."""
     clock: ClockFacts
+    health: Health | UnsetType = UNSET
 
 
 class Gone(_Part):

@@ -1,5 +1,6 @@
 # The types that Cython compiles belief.py with.
 cimport cython
+from gateway.core.learned cimport Learned
 from gateway.core.listening cimport Ears, chances, decay
 
 @cython.final
@@ -11,7 +12,11 @@ cdef class Beliefs:
     cdef double _least_worth, _most_worth, _lambda, _miss, _clip, _dwell_s, _spot_dwell_s, _offset_share, _known_variance_db2
     cdef double _offset_variance_db2, _walk_chances
     cdef int[::1] _zone_of, _fresh
-    cdef signed char[::1] _masked
+    cdef readonly Learned learned
+    cdef bint _learns
+    cdef double _learn_sure
+    cdef double[::1] _map_dbm
+    cdef signed char[::1] _masked, _lessons
     cdef double[::1] _share, _moves, _mu_dbm, _weight, _log_miss, _log_heard, _bonus, _silence
     cdef double[::1] _fresh_dbm, _held, _arriving, _gain, _cost, _offset_db, _weights, _stepped_s
     cdef float[::1] _belief, _known_db, _variance_db2
@@ -37,6 +42,12 @@ cdef class Beliefs:
     cdef void _settle(self, Py_ssize_t row) noexcept
     @cython.locals(z=Py_ssize_t)
     cdef void _rank(self) noexcept
+    @cython.locals(k=Py_ssize_t, s=Py_ssize_t, at=Py_ssize_t, expected_dbm=double, weight=double, p=double)
+    cpdef void learn(self, Py_ssize_t row, Py_ssize_t count) noexcept
+    @cython.locals(z=Py_ssize_t)
+    cpdef void take_up(self) noexcept
+    @cython.locals(link=Py_ssize_t, s=Py_ssize_t, at=Py_ssize_t, off_db=double)
+    cdef void _retune(self, Py_ssize_t zone) noexcept
     @cython.locals(s=Py_ssize_t, z=Py_ssize_t)
     cpdef look(self, Py_ssize_t row)
     @cython.locals(total=double, z=Py_ssize_t)

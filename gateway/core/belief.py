@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from gateway.core.learned import Learned, Lesson
 from gateway.core.listening import Ears, chances, decay
 from gateway.core.propagation import RadioMap
 
@@ -23,7 +24,7 @@ DWELL_S, SPOT_DWELL_S = 5.0, 3.0
 of the same zone."""
 LAMBDA, LAMBDA_MISS = 0.8, 0.2
 """Neighbouring seconds are not independent: their evidence counts only so much."""
-LAMBDA_MAP, LAMBDA_MISS_MAP = 1.2, 0.1
+LAMBDA_MAP, LAMBDA_MISS_MAP = 1.4, 0.1
 """Without calibration; there the spread of the links says how little is known."""
 CLIP = 8.0
 OFFSET_SD_DB = {"phone": 10.0, "store_tag": 0.0}
@@ -34,6 +35,8 @@ OFFSET_SD_MIN_DB, OFFSET_SHARE = 3.0, 0.02
 SD_FLOOR_DB = 3.0
 SILENCE_WORTH = (0.25, 2.0)
 """Bounds of what the silence of one device's link counts against that of the one that calibrated."""
+LEARN_SURE = 0.9
+"""Without a calibration a zone so probable is taken for the true one: the device says what it sounds like."""
 
 
 class Beliefs:
@@ -55,6 +58,10 @@ class Beliefs:
         self._least_worth, self._most_worth = SILENCE_WORTH
         self._offset_share, self._known_variance_db2 = OFFSET_SHARE, OFFSET_SD_MIN_DB**2
         self._learn_links(radio_map)
+        self._learns, self._learn_sure = not calibrated, LEARN_SURE
+        self.learned = Learned(self._of if self._learns else 0, self._links)
+        self._map_dbm = array("d", self._mu_dbm if self._learns else [])
+        self._lessons = array("b", bytes(self._of))
         self._walk_chances = chances(radio_map.interval_s) if radio_map.interval_s > 0.0 else 0.0
         self._masked = array("b", bytes(self._links))
         self._silence = array("d", bytes(8 * self.spots))
@@ -232,6 +239,51 @@ class Beliefs:
                 self.top, self.next_p, self.p = z, max(self.p, 0.0), self._held[z]
             elif self._held[z] > self.next_p:
                 self.next_p = self._held[z]
+
+    # --- what is learned where there is no calibration ---
+
+    def learn(self, row: int, count: int) -> None:
+        """What the zone of the row stepped last sounds like, if the device is surely there.
+
+        All spots of a zone learn alike: by spot, less was gained (docs/radio.md).
+        """
+        if not self._learns or self.p < self._learn_sure:
+            return
+        self._lessons[self.top] = 1
+        for k in range(count):
+            at, expected_dbm, weight = self._fresh[k] * self.spots, 0.0, 0.0
+            for s in range(self.spots):
+                if self._zone_of[s] == self.top:
+                    p = self._belief[row * self.spots + s]
+                    expected_dbm += p * (self._map_dbm[at + s] + self._offset_db[s])
+                    weight += p
+            self.learned.hear(self.top, self._fresh[k], self._fresh_dbm[k] - expected_dbm / weight)
+
+    def take_up(self) -> None:
+        """What was learned counts from now on."""
+        for z in range(self._of):
+            if self._lessons[z]:
+                self._lessons[z] = 0
+                self.learned.fade(z)
+                self._retune(z)
+
+    def _retune(self, zone: int) -> None:
+        for link in range(self._links):
+            off_db, at = self.learned.off_db(zone, link), link * self.spots
+            for s in range(self.spots):
+                if self._zone_of[s] == zone:
+                    self._mu_dbm[at + s] = self._map_dbm[at + s] + off_db
+
+    def heard_so_far(self) -> dict[str, dict[int, Lesson]]:
+        """By zone, what was learned of each link; nothing of zones where nothing was."""
+        return {zone: known for z, zone in enumerate(self.zones) if (known := self.learned.dump(z))}
+
+    def know(self, so_far: Mapping[str, Mapping[int, Lesson]]) -> None:
+        """Go on from there; zones that are not in the map are left out."""
+        for z, zone in enumerate(self.zones):
+            if self._learns and zone in so_far:
+                self.learned.load(z, so_far[zone])
+                self._retune(z)
 
     # --- what is believed ---
 

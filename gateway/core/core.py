@@ -13,6 +13,7 @@ from gateway.core.arrivals import Arrivals
 from gateway.core.crowd import Crowd, RadioDevice
 from gateway.core.explaining import Story, driven, open_records
 from gateway.core.health import Ear
+from gateway.core.learned import Lesson
 from gateway.core.radio import Radio
 from gateway.core.stays import Stays, Told
 from gateway.core.windows import LATER_S
@@ -24,10 +25,10 @@ from gateway.core.written import (
     written_stays,
     written_tracks,
 )
-from gateway.model import Hearing, Observation, OpenStay, Presence, SiteMap
+from gateway.model import Hearing, Observation, OpenStay, Presence, ReceiverHealth, SiteMap
 from gateway.reading import Reading
 
-SNAPSHOT_VERSION = 5
+SNAPSHOT_VERSION = 6
 
 
 class Snapshot(msgspec.Struct):
@@ -38,6 +39,7 @@ class Snapshot(msgspec.Struct):
     ears: dict[str, Ear]
     began_s: float | None
     devices: list[RadioDevice]
+    learned: dict[str, dict[int, Lesson]]
     tracks: list[WrittenTrack]
     records: list[WrittenRecord]
     untold: list[Presence]
@@ -116,6 +118,12 @@ class Core:
         driven = [device for owner, device in self._arrivals.vehicles.rows if owner == subject]
         return sorted({*heard, *driven})
 
+    def receivers(self) -> list[ReceiverHealth]:
+        """Which receivers of the map hear, as of the core's own time."""
+        dead = self._radio.health.dead(self._now_s)
+        ears, _ = self._radio.health.known()
+        return [ReceiverHealth(id, ear.heard_s, id in dead) for id, ear in ears.items()]
+
     def explain(self, subject: str) -> Story:
         """Why it says of the subject what it says, at its time; nothing changes by it."""
         radio = [self._radio.explain(row, self._now_s) for row in sorted(self._radio.crowd.rows_of(subject))]
@@ -173,6 +181,7 @@ class Core:
                 ears=ears,
                 began_s=began_s,
                 devices=self._radio.devices(),
+                learned=self._crowd.beliefs.heard_so_far(),
                 tracks=written_tracks(self._arrivals),
                 records=written_stays(self._stays),
                 untold=self._stays.untold(),
@@ -195,6 +204,7 @@ class Core:
         self._agenda.clear()
         self._radio.health.adopt(state.ears, state.began_s)
         restore_stays(self._stays, state.records, state.untold)
+        self._crowd.beliefs.know(state.learned)
         self._radio.restore(state.devices, state.now_s)
         restore_arrivals(self._arrivals, state.tracks)
 

@@ -8,7 +8,7 @@ from gateway.core.listening cimport Ears, is_strength
 from gateway.reading cimport Reading
 
 cdef int STEP, NEW_S, COPIED_S
-cdef double NEVER, IMPLAUSIBLE_TRUST, STRONG_DBM, FAR_M
+cdef double NEVER, LEARN_S, IMPLAUSIBLE_TRUST, STRONG_DBM, FAR_M
 
 @cython.final
 cdef class Crowd:

@@ -31,6 +31,8 @@ STEP: int = Due.STEP.value
 SECOND = 0
 """Row of the agenda for the step of all devices, which comes before everything else of its moment; a device
 that it takes to another zone is the row after its own."""
+LEARN_S = 60.0
+"""A device in one zone says so long what it sounds like: one that stands there for hours is no crowd."""
 NEW_S = 7
 """So many steps a zone is new to who has moved there: few stays are that short."""
 IMPLAUSIBLE_TRUST = 0.5
@@ -278,8 +280,11 @@ class Crowd:
                 continue
             if top == self._zone[row]:
                 self._stay(row, stays)
+                if now_s - self._run_s[row] < LEARN_S and not self._implausible[row]:
+                    self.beliefs.learn(row, count)
             elif self.beliefs.p >= (self.new_theta if is_new else self.theta):
                 movers.append(row)
+        self.beliefs.take_up()
         self.await_step(now_s + 1.0 if stepped else NEVER)
 
     def _stay(self, row: int, stays: Stays) -> None:

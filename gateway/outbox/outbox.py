@@ -10,16 +10,18 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
-
-import msgspec
+from typing import ParamSpec, Self, TypeVar
 
 from gateway.consent.bars import Bar, Withdrawal
 from gateway.counts import Counts
 from gateway.errors import StoreError
-from gateway.links import Link, full_jitter
+from gateway.links import Link
 from gateway.model import OpenStay
-from gateway.outbox.store import Reason, Row, Store, Transaction, Write
+from gateway.outbox.limits import DEFAULTS, Limits
+from gateway.outbox.reads import Reads
+from gateway.outbox.rows import Reason, Row, Transaction, Waiting
+from gateway.outbox.store import Committed, Store
+from gateway.outbox.writer import Writer
 
 _log = logging.getLogger("gateway.outbox")
 _P = ParamSpec("_P")
@@ -28,17 +30,6 @@ _T = TypeVar("_T")
 ACKNOWLEDGE_S = 2.0
 """How long an acknowledgement may wait for a commit that something else causes."""
 _MANY_ACKNOWLEDGED = 100
-_LARGE_BATCH = 500
-"""Writes; a batch of this size is not held back for more."""
-_RETRY_BASE_S, _RETRY_CAP_S = 0.1, 1.0
-_GIVE_UP_S = 2.0
-"""How long the exit tries to store what is left; above the longest pause, below the 5 s of a clean stop."""
-
-
-class _Pending(msgspec.Struct, frozen=True):
-    write: Write
-    finish: Callable[[int | Exception], None]
-    """Called in the event loop with the write's answer, after the commit."""
 
 
 class Outbox:
@@ -48,7 +39,7 @@ class Outbox:
     submitted, and raises StoreError if the disk refuses it for 2 s. All calls belong to the event loop.
     A commit that fails is tried again until it succeeds, `link` says so, and `uncommitted` grows meanwhile.
     Counted in room `outbox`: commits, commit_failed, stored, already_queued, acknowledged, removed, refused,
-    ack_wrong_generation, ack_out_of_range.
+    ack_wrong_generation, ack_out_of_range, capped, replaced.
     """
 
     def __init__(
@@ -59,20 +50,23 @@ class Outbox:
         commit_delay_s: float = 0.2,
         counts: Counts,
         clock: Callable[[], float] = time.time,
+        limits: Limits = DEFAULTS,
     ) -> None:
         self.link = Link("outbox")
         self.generation = ""
-        """Of the store, opaque; made with the database and constant over its life."""
-        self._store = Store(path, frozenset(recipients), clock)
+        """Of the store, opaque; made with the database and constant over its life. A damaged database is put
+        aside, and a new one begins with another: sequences of before mean nothing then.
+        """
+        self.on_replaced: Callable[[], None] = lambda: None
+        """Called when that has happened while this is open."""
+        self._store = Store(path, frozenset(recipients), clock, limits)
+        self._is_full_said = False
         self._path = path
-        self._commit_delay_s = commit_delay_s
+        self._clock = clock
         self._counts = counts
-        self._queue: list[_Pending] = []
+        self._writer = Writer(path, self.link, counts, commit_delay_s, self._committed)
         self._ticket = 0
         self._uncommitted = 0
-        self._open = self._closing = False
-        self._timer: asyncio.TimerHandle | None = None
-        """Fires when the most urgent write in the queue has to be committed."""
         self._acknowledging = 0
         """Acknowledged rows that wait for the next commit, at most."""
         self._acknowledged: dict[str, int] = {}
@@ -81,32 +75,25 @@ class Outbox:
     # --- open and close ---
 
     async def __aenter__(self) -> Self:
-        self._due, self._news = asyncio.Event(), asyncio.Event()
+        self._news = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         try:
             self._last = await self._in_thread(self._store.open)
         except BaseException:
             self._thread.shutdown(wait=False)
             raise
+        self._counts.count("outbox", "replaced", self._store.replaced)
         self.generation = self._store.generation
         # An earlier run may have sent all of it, and a cumulative acknowledgement of that is still good.
         self._handed_out = dict(self._last)
-        self._open = True
-        self._writer = asyncio.create_task(self._write_batches(), name="outbox")
+        self._writer.start(lambda writes: self._attempt(self._store.commit, writes))
         self.link.up()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        self._closing = True
-        self._due.set()
         try:
-            done, _ = await asyncio.wait({self._writer}, timeout=_GIVE_UP_S)
-            for writer in done:
-                writer.result()
+            await self._writer.stop()
         finally:
-            self._open = False
-            if not self._writer.done():
-                self._writer.cancel()
             await self._in_thread(self._store.close)
             self._thread.shutdown(wait=False)
         if self._uncommitted:
@@ -123,7 +110,7 @@ class Outbox:
         can never take (a NaN), which is counted as refused.
         """
         finish = partial(self._stored, len(transaction.releases), done)
-        self._put(partial(self._store.add, transaction), finish)
+        self._writer.put(partial(self._store.add, transaction), finish)
         self._ticket += 1
         self._uncommitted += 1
         return self._ticket
@@ -143,26 +130,44 @@ class Outbox:
 
     # --- out ---
 
-    async def pending(self, recipient: str, after: int, limit: int) -> list[Row]:
-        """Up to `limit` committed rows with a sequence above `after`, rising."""
+    async def pending(self, recipient: str, after: int, limit: int, through: int | None = None) -> list[Row]:
+        """Up to `limit` committed rows with a sequence above `after`, up to `through` (None: to the end),
+        rising.
+        """
         if not after:  # what waits to be deleted must not go out again
             await self.settle()
-        rows = await self._read(self._store.pending, recipient, after, limit)
+        return self._hand_out(
+            recipient, await self._read(lambda reads: reads.pending(recipient, after, limit, through))
+        )
+
+    def _hand_out(self, recipient: str, rows: list[Row]) -> list[Row]:
         if rows:
             self._handed_out[recipient] = max(self._handed_out.get(recipient, 0), rows[-1].sequence)
         return rows
+
+    async def newest_before(self, recipient: str, stored_s: float) -> int:
+        """The highest sequence queued that was stored before this real Unix time; 0: none."""
+        return await self._read(lambda reads: reads.newest_before(recipient, stored_s))
+
+    async def count(self, recipient: str, after: int, through: int) -> int:
+        """Rows queued with a sequence above `after`, up to `through`."""
+        return await self._read(lambda reads: reads.count(recipient, after, through))
+
+    async def waiting(self, recipient: str, after: int, limit: int) -> list[Waiting]:
+        """Events, tombstones left out, above `after`, rising, without what they say."""
+        now_s = self._clock()
+        return await self._read(lambda reads: reads.waiting(recipient, after, limit, now_s))
 
     async def settle(self) -> None:
         """What was acknowledged up to now is deleted when this returns."""
         if self._acknowledging:
-            await self._written(lambda: 0, at_once=True)
+            await self._writer.written(lambda: 0, at_once=True)
 
     async def tombstones(self, recipient: str, after: int, limit: int) -> list[Row]:
         """As `pending`, of the tombstones alone."""
-        rows = await self._read(self._store.tombstones, recipient, after, limit)
-        if rows:
-            self._handed_out[recipient] = max(self._handed_out.get(recipient, 0), rows[-1].sequence)
-        return rows
+        return self._hand_out(
+            recipient, await self._read(lambda reads: reads.tombstones(recipient, after, limit))
+        )
 
     async def wait(self, recipient: str, after: int) -> int:
         """Returns the recipient's highest sequence as soon as one above `after` is committed.
@@ -201,9 +206,10 @@ class Outbox:
         known = self._acknowledged.get(recipient, 0)
         self._acknowledging += sum(max(0, last - max(first - 1, known)) for first, last in good)
         self._acknowledged[recipient] = max(known, *(last for _, last in good))
-        self._put(partial(self._store.acknowledge, recipient, good), finish, within_s=ACKNOWLEDGE_S)
+        write = partial(self._store.acknowledge, generation, recipient, good)
+        self._writer.put(write, finish, within_s=ACKNOWLEDGE_S)
         if self._acknowledging >= _MANY_ACKNOWLEDGED:
-            self._due.set()
+            self._writer.hurry()
 
     def _believed(
         self, recipient: str, generation: str, ranges: Sequence[tuple[int, int]]
@@ -216,9 +222,17 @@ class Outbox:
         self._counts.count("outbox", "ack_out_of_range", len(ranges) - len(good))
         return good
 
-    async def remove(self, recipient: str, sequences: Collection[int], reason: Reason) -> None:
-        """Deletes those that are queued events and says so in a tombstone, in one transaction."""
-        removed = await self._written(partial(self._store.remove, recipient, list(sequences), reason))
+    async def remove(
+        self, recipient: str, sequences: Collection[int], reason: Reason, generation: str | None = None
+    ) -> None:
+        """Deletes those that are queued events and says so in a tombstone, in one transaction.
+
+        `generation` in which these sequences were read; None: this one. In another they mean nothing.
+        """
+        of = self.generation if generation is None else generation
+        removed = await self._writer.written(
+            partial(self._store.remove, of, recipient, list(sequences), reason)
+        )
         self._counts.count("outbox", "removed", removed)
 
     async def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason = "withdrawn") -> int:
@@ -226,124 +240,95 @@ class Outbox:
         their open stays; their bars stay, and a sweep is asked for, all in one transaction. Commits at once
         and empties the write-ahead log, so that nothing stays readable in the files. How many events went.
         """
-        written = self._written(partial(self._store.purge, list(withdrawals), reason), at_once=True)
+        written = self._writer.written(partial(self._store.purge, list(withdrawals), reason), at_once=True)
         removed = await written
         self._counts.count("outbox", "removed", removed)
         return removed
 
     async def vacuum(self, pages: int) -> int:
         """Gives up to `pages` free pages back to the file system; how many are left."""
-        return await self._read(self._store.vacuum, pages)
+        return await self._attempt(self._store.vacuum, pages)
 
     async def sweep_due(self) -> int:
         """The number under which a sweep was asked for and is not done; 0: none."""
-        return await self._read(self._store.sweep_due)
+        return await self._read(lambda reads: reads.sweep_due())
 
     async def swept(self, asked: int) -> None:
-        await self._written(partial(self._store.swept, asked), at_once=True)
+        await self._writer.written(partial(self._store.swept, asked), at_once=True)
+
+    async def discard_quarantined(self, *, only_old: bool = False) -> None:
+        """Damaged stores that were put aside are deleted; `only_old`: those that are due by their age."""
+        discard = self._store.discard_old if only_old else self._store.discard_quarantined
+        try:
+            gone = await self._in_thread(discard)
+        except OSError as error:
+            raise StoreError(f"{self._path}: what was put aside cannot be deleted: {error}") from error
+        if gone:
+            _log.info("%d damaged stores that had been put aside are deleted", gone)
 
     # --- state ---
 
     async def open_stays(self) -> list[OpenStay]:
         """As committed, by subject and zone."""
-        return await self._read(self._store.open_stays)
+        return await self._read(lambda reads: reads.open_stays())
 
     async def bars(self) -> list[tuple[bytes, Bar]]:
         """What outlived erased subjects, by subject key."""
-        return await self._read(self._store.bars)
+        return await self._in_thread(self._store.bars)
 
     async def queued_of(self, key: bytes) -> list[Row]:
         """Everything committed and queued of one subject, at all recipients."""
-        return await self._read(self._store.queued_of, key)
+        return await self._read(lambda reads: reads.queued_of(key))
 
     async def keys_queued(self) -> set[bytes]:
         """Subject keys of whoever has an event committed and queued."""
-        return await self._read(self._store.keys_queued)
+        return await self._read(lambda reads: reads.keys_queued())
 
     async def backlog(self) -> dict[str, int]:
         """Rows queued per recipient, also of one that the settings no longer name."""
-        return await self._read(self._store.backlog)
+        return await self._read(lambda reads: reads.backlog())
 
-    # --- the writer ---
+    @property
+    def quarantined(self) -> int:
+        """Damaged stores that lie aside."""
+        return self._store.quarantined
 
-    def _put(
-        self,
-        write: Write,
-        finish: Callable[[int | Exception], None],
-        *,
-        within_s: float | None = None,
-        at_once: bool = False,
-    ) -> None:
-        """Commits within `within_s`, the group commit's delay when left out."""
-        if not self._open or self._writer.done():
-            raise StoreError(f"{self._path}: is not open")
-        loop = asyncio.get_running_loop()
-        due_s = loop.time() + (self._commit_delay_s if within_s is None else within_s)
-        if self._timer is None or due_s < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = loop.call_at(due_s, self._due.set)
-        self._queue.append(_Pending(write, finish))
-        if at_once or self._closing or len(self._queue) >= _LARGE_BATCH:
-            self._due.set()
+    # --- after a commit ---
 
-    async def _written(self, write: Write, *, at_once: bool = False) -> int:
-        """Queues a write behind all that was submitted, and returns its answer after the commit."""
-        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        def finish(answer: int | Exception) -> None:
-            if answered.done():  # nobody waits any more
-                return
-            if isinstance(answer, int):
-                answered.set_result(answer)
-            else:
-                answered.set_exception(StoreError(f"{self._path}: {answer}"))
-
-        self._put(write, finish, at_once=at_once)
-        either: set[asyncio.Future[Any]] = {answered, self._writer}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not answered.done():
-            raise StoreError(f"{self._path}: closed before this was stored: {self.link.detail}")
-        return answered.result()
-
-    async def _write_batches(self) -> None:
-        while self._queue or not self._closing:
-            await self._due.wait()
-            self._due.clear()
-            batch, self._queue = self._queue, []
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            if batch:
-                await self._commit(batch)
-
-    async def _commit(self, batch: list[_Pending]) -> None:
-        for pause_s in full_jitter(_RETRY_BASE_S, _RETRY_CAP_S):
-            try:
-                committed = await self._in_thread(self._store.commit, [pending.write for pending in batch])
-                break
-            except (sqlite3.Error, MemoryError) as error:
-                self._counts.count("outbox", "commit_failed")
-                self.link.down(f"{self._path}: cannot store: {error}; kept in memory and tried again")
-                await asyncio.sleep(pause_s)
-        self.link.up()
-        self._counts.count("outbox", "commits", int(committed.changed))
-        for pending, answer in zip(batch, committed.answers, strict=True):
-            if isinstance(answer, Exception):
-                self._counts.count("outbox", "refused")
-                _log.error("a write that the store can never take is dropped: %s", type(answer).__name__)
-            pending.finish(answer)
+    def _committed(self, committed: Committed) -> None:
+        self._tell_of_space(committed)
         self._last = committed.last_sequence
         self._news.set()
         self._news = asyncio.Event()
 
+    def _tell_of_space(self, committed: Committed) -> None:
+        self._counts.count("outbox", "capped", committed.capped)
+        if committed.capped and not self._is_full_said:
+            self._is_full_said = True
+            _log.warning("%s is full (`outbox: max_mb`): what is worth least goes first", self._path)
+        elif self._is_full_said and committed.is_roomy:
+            self._is_full_said = False
+            _log.info("%s has room again", self._path)
+
     # --- the thread ---
 
-    async def _read(self, ask: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def _read(self, ask: Callable[[Reads], _T]) -> _T:
         try:
-            return await self._in_thread(ask, *args, **kwargs)
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            return await self._attempt(lambda: ask(self._store.reads))
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self._path}: cannot be read: {error}") from error
+
+    async def _attempt(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """In the thread; where that has replaced a damaged store, the new one is taken up."""
+        answer = await self._in_thread(partial(self._store.attempt, work, *args, **kwargs))
+        if self._store.generation != self.generation:
+            self.generation = self._store.generation
+            self._counts.count("outbox", "replaced")
+            self._last = await self._in_thread(self._store.reads.last_sequence)
+            self._handed_out.clear()
+            self._acknowledged.clear()
+            self.on_replaced()
+        return answer
 
     async def _in_thread(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         loop = asyncio.get_running_loop()

@@ -7,14 +7,14 @@ stands already change nothing. So a transaction whose commit failed is simply wr
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
-import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -22,84 +22,29 @@ from gateway.consent.bars import OPEN, Bar, Withdrawal
 from gateway.consent.release import Release
 from gateway.errors import StoreError
 from gateway.model import OpenStay, StayClosed
+from gateway.outbox import quarantine, schema
+from gateway.outbox.barbook import BarBook
+from gateway.outbox.limits import Limits
+from gateway.outbox.quarantine import Wreck
+from gateway.outbox.reads import Reads
+from gateway.outbox.rows import DamagedRowError, Reason, Transaction
+from gateway.outbox.space import Space
+from gateway.outbox.tombstones import Tombstones, queue
+from gateway.outbox.witness import Witness
 
-SCHEMA_VERSION = 2
-_SCHEMA = """
-BEGIN;
-CREATE TABLE store (generation TEXT NOT NULL);
-INSERT INTO store VALUES (lower(hex(randomblob(8))));
-
-CREATE TABLE recipient (name TEXT PRIMARY KEY, last_sequence INTEGER NOT NULL) WITHOUT ROWID;
-
-CREATE TABLE queued (
-    recipient TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
-    subject_key BLOB NOT NULL, purpose TEXT NOT NULL, zone TEXT NOT NULL, change TEXT NOT NULL,
-    t_s REAL NOT NULL, expires_s REAL, stored_s REAL NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (recipient, sequence), UNIQUE (recipient, id)
-) WITHOUT ROWID;
-CREATE TRIGGER numbered AFTER INSERT ON queued BEGIN
-    INSERT INTO recipient VALUES (NEW.recipient, NEW.sequence)
-        ON CONFLICT (name) DO UPDATE SET last_sequence = NEW.sequence;
-END;
-
-CREATE TABLE open_stay (
-    subject TEXT NOT NULL, zone TEXT NOT NULL, stay BLOB NOT NULL, PRIMARY KEY (subject, zone)
-) WITHOUT ROWID;
-CREATE TABLE bar (
-    subject_key BLOB PRIMARY KEY, erased_version INTEGER NOT NULL, version INTEGER NOT NULL,
-    event_time_s REAL, until_s REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE sweep (asked INTEGER NOT NULL, done INTEGER NOT NULL);
-INSERT INTO sweep VALUES (0, 0);
-PRAGMA user_version = 2;
-COMMIT;
-"""
-_FROM_1 = "BEGIN; CREATE TABLE bar" + _SCHEMA.split("CREATE TABLE bar")[1]
-_QUEUE = """
-INSERT INTO queued VALUES (
-    :recipient,
-    (SELECT coalesce(max(last_sequence), 0) + 1 FROM recipient WHERE name = :recipient),
-    :kind, :id, :subject_key, :purpose, :zone, :change, :t_s, :expires_s, :stored_s, :body
-) ON CONFLICT (recipient, id) DO NOTHING
-"""
-_BACKLOG = """
-SELECT name, (SELECT count(*) FROM queued WHERE recipient = name) FROM recipient
-"""
-
-_RANGES_PER_TOMBSTONE = 1000
-"""Keeps a tombstone near 16 kB; scattered removals beyond that take several."""
-
-Reason = Literal["withdrawn", "expired", "capped"]
 Write = Callable[[], int]
 """One change inside a transaction; returns how many queued rows came or went."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
+_SALVAGED_AT_ONCE = 1000
+_DAMAGE = {
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+}
 
-class Transaction(msgspec.Struct, frozen=True):
-    """What one signal caused: stored together or not at all."""
-
-    releases: list[Release] = []
-    stays: list[OpenStay | StayClosed] = []
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One queued message as a sink sends it."""
-
-    recipient: str
-    sequence: int
-    kind: Literal["event", "removed"]
-    id: str
-    subject_key: bytes
-    """Empty in a tombstone, which belongs to nobody."""
-    purpose: str
-    zone: str
-    change: str
-    """`removed` in a tombstone."""
-    t_s: float
-    expires_s: float | None
-    stored_s: float
-    """Real Unix time of the commit."""
-    body: bytes
-    """The release's own; of a tombstone `{"ranges": [[first, last], ...], "reason": ...}`."""
+_log = logging.getLogger("gateway.outbox")
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -107,80 +52,174 @@ class Committed(msgspec.Struct, frozen=True):
     """Of each write, in order; an exception where a write can never succeed."""
     last_sequence: dict[str, int]
     changed: bool
+    capped: int
+    """Events that went because the store is full."""
+    is_roomy: bool
 
 
 class Store:
-    """Used from one thread; `commit` raises sqlite3.Error or MemoryError while nothing can be stored."""
+    """Used from one thread; `commit` raises sqlite3.Error or MemoryError while nothing can be stored.
 
-    def __init__(self, path: Path, recipients: Collection[str], clock: Callable[[], float]) -> None:
+    A damaged file is put aside whenever that is noticed, and a new one begins (`attempt`).
+    """
+
+    def __init__(
+        self, path: Path, recipients: Collection[str], clock: Callable[[], float], limits: Limits
+    ) -> None:
         self._path = path
         self._recipients = recipients
         self._clock = clock
+        self._limits = limits
+        self._bars = BarBook(path, clock)
+        self._witness = Witness(path)
         self._stored_s = 0.0
         self._erased = False
+        self._is_open = False
+        self._capped = 0
+        self.generation = ""
+        self.quarantined = 0
+        """Damaged files that lie aside."""
+        self.replaced = 0
+        """Damaged files that were put aside by this object."""
 
     # --- open and close ---
 
     def open(self) -> dict[str, int]:
         """Returns `last_sequence`. StoreError, with what to do about it, when the file cannot be used."""
         try:
-            _make_file(self._path)
-            self._db = sqlite3.connect(self._path, timeout=0.2, isolation_level=None)
+            self._open()
+            return self.reads.last_sequence()
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                f"{self._path}: cannot be opened: {error}; the gateway needs a directory that it may write"
-            ) from error
-        try:
-            self._prepare()
-            return self.last_sequence()
-        except (sqlite3.Error, StoreError) as error:
-            self._db.close()
-            if isinstance(error, StoreError):
-                raise
+            self._shut()
             raise StoreError(f"{self._path}: {_advice(error)}") from error
+        except StoreError:
+            self._shut()
+            raise
 
-    def _prepare(self) -> None:
-        """Settings, then the schema in a new file. Small pages: a lone event costs whole pages to write."""
-        self._db.executescript(
-            "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA locking_mode = EXCLUSIVE;"
-        )
-        if self._one("PRAGMA journal_mode = WAL") != "wal":
-            raise StoreError(f"{self._path}: its file system cannot hold a write-ahead log; use a local disk")
-        self._db.executescript(
-            "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;"
-            "PRAGMA journal_size_limit = 4194304;"
-        )
-        version = self._one("PRAGMA user_version")
-        if version == 1:
-            self._db.executescript(f"PRAGMA auto_vacuum = INCREMENTAL; VACUUM; {_FROM_1}")
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._path}: made by a newer gateway (schema {version}, this one knows {SCHEMA_VERSION}); "
-                "install that version again, or move the file away"
-            )
-        if version == 0:
-            if self._one("SELECT count(*) FROM sqlite_schema"):
-                raise StoreError(f"{self._path}: is a database, but no outbox; move the file away")
-            self._db.executescript(_SCHEMA)
-        self.generation: str = self._one("SELECT generation FROM store")
+    def _open(self) -> None:
+        try:
+            self._use()
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
+            self._put_aside(str(error))
+            self._use()
+        self._take_over()
+        self.quarantined = len(quarantine.quarantined(self._path))
+
+    def _use(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._path.exists():
+            quarantine.put_aside(self._path)  # what a move that was cut off has left
+        is_new = not self._path.exists() or not self._path.stat().st_size
+        _make_file(self._path)
+        self._db = schema.connect(self._path)
+        self._is_open = True
+        schema.prepare(self._db, self._path)
+        self.generation = schema.one(self._db, "SELECT generation FROM store")
+        self.reads = Reads(self._db, self._recipients)
+        self._witness.compare(self.generation, self.reads.last_sequence())
         self._db.executemany(
             "INSERT OR IGNORE INTO recipient VALUES (?, 0)", [(r,) for r in self._recipients]
         )
+        self._tombstones = Tombstones(self._db)
+        self._space = Space(self._db, self._limits, self._cap)
+        self._db.create_function("kept_s", 2, self._limits.kept_s, deterministic=True)
+        is_first = is_new and not quarantine.quarantined(self._path)
+        self._bars.open(self._db, is_new=is_new, is_first=is_first)
+        self._fit()
+
+    def _fit(self) -> None:
+        """A smaller size may have been set since."""
+        self._space.set_cap()
+        if self._space.is_full():
+            self._commit([self._space.make_room])
+            self.vacuum(1 << 30)
+            self._space.set_cap()
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # what the log still holds is read at the next start
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._db.close()
+        self._shut()
+
+    def _shut(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+        self._witness.close()
+
+    # --- damage ---
+
+    def attempt(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Does it; where that shows that the file is damaged, on a new one."""
+        try:
+            if not self._is_open:  # the new one could not be made at once
+                self._open()
+            return work(*args, **kwargs)
+        except sqlite3.Error as error:
+            if not self._is_open or not _is_damage(error):
+                raise
+            self._put_aside(str(error))
+            self._open()
+            return work(*args, **kwargs)
+
+    def _put_aside(self, why: str) -> None:
+        self._shut()
+        aside = quarantine.put_aside(self._path)
+        self.replaced += 1
+        _log.error(
+            "%s is damaged (%s): put aside as %s, kept for %d days at most; a new store and generation begin",
+            self._path, why, aside.name if aside else "nothing", quarantine.KEPT_S // 86_400,
+        )  # fmt: skip
+
+    def _take_over(self) -> None:
+        """What reads whole in damaged files is queued again: under its id, with a new sequence."""
+        for aside in quarantine.unread(self._path):
+            events = stays = 0
+            with Wreck(aside) as wreck:
+                batch: list[Write] = []
+                for row in wreck.rows():
+                    values = msgspec.structs.asdict(row)
+                    batch.append(lambda values=values: queue(self._db, values) + self._keep_within())  # type: ignore[misc]
+                    if len(batch) >= _SALVAGED_AT_ONCE:
+                        self._commit(batch)
+                        batch = []
+                    events += 1
+                for stay in wreck.open_stays():
+                    batch.append(lambda stay=stay: self._write_stay(stay))  # type: ignore[misc]
+                    stays += 1
+                batch.append(lambda: self._ask_for_sweep(int(self._clock())))
+                self._commit(batch)
+            quarantine.is_read(aside)
+            _log.error(
+                "%s: %d events and %d open stays read whole and were taken over", aside.name, events, stays
+            )
+
+    def _ask_for_sweep(self, number: int) -> int:
+        """Above every number of the store before: what had been asked for there may not be done."""
+        self._db.execute("UPDATE sweep SET asked = max(asked + 1, ?)", (number,))
+        return 0
 
     # --- the transaction ---
 
     def commit(self, writes: Sequence[Write]) -> Committed:
         """All of `writes` in one transaction; one that can never succeed is left out, the rest is stored."""
         before = self._db.total_changes
-        answers = self._commit(writes)
+        self._capped = 0
+        try:
+            answers = self._commit(writes)
+        except sqlite3.OperationalError:
+            if not self._space.is_full():
+                raise
+            self._capped += sum(n for n in self._commit([self._space.make_room]) if isinstance(n, int))
+            answers = self._commit(writes)
         if self._erased:
             self._empty_log()
-        return Committed(answers, self.last_sequence(), changed=self._db.total_changes != before)
+        last = self.reads.last_sequence()
+        self._witness.note(self.generation, last)
+        changed = self._db.total_changes != before
+        return Committed(answers, last, changed, self._capped, self._space.is_roomy())
 
     def _commit(self, writes: Sequence[Write]) -> list[int | Exception]:
         self._stored_s = self._clock()
@@ -191,6 +230,7 @@ class Store:
         except Exception as error:
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
+            self._space.forget()
             if _may_pass(error):
                 raise
             if len(writes) == 1:
@@ -214,44 +254,44 @@ class Store:
                     "DELETE FROM open_stay WHERE subject = ? AND zone = ?", (stay.subject, stay.zone)
                 )
             else:
-                values = (stay.subject, stay.zone, msgspec.json.encode(stay))
-                self._db.execute("INSERT OR REPLACE INTO open_stay VALUES (?, ?, ?)", values)
+                self._write_stay(stay)
         return sum(self._queue(release) for release in transaction.releases)
 
-    def _queue(self, release: Release) -> int:
-        values = {name: getattr(release, name) for name in Release.__slots__}
-        return self._db.execute(_QUEUE, values | {"kind": "event", "stored_s": self._stored_s}).rowcount
+    def _write_stay(self, stay: OpenStay) -> int:
+        values = (stay.subject, stay.zone, msgspec.json.encode(stay))
+        self._db.execute("INSERT OR REPLACE INTO open_stay VALUES (?, ?, ?)", values)
+        return 0
 
-    def acknowledge(self, recipient: str, ranges: Iterable[tuple[int, int]]) -> int:
-        """Deletes events and tombstones alike."""
+    def _queue(self, release: Release) -> int:
+        values: dict[str, Any] = {name: getattr(release, name) for name in Release.__slots__}
+        queued = queue(self._db, values | {"kind": "event", "stored_s": self._stored_s})
+        return queued + self._keep_within()
+
+    def _keep_within(self) -> int:
+        if self._space.is_full():
+            self._capped += self._space.make_room()
+        return 0
+
+    def _cap(self, recipient: str, sequences: list[int]) -> int:
+        return self._remove(recipient, sequences, "capped")
+
+    def acknowledge(self, generation: str, recipient: str, ranges: Iterable[tuple[int, int]]) -> int:
+        """Deletes events and tombstones alike; nothing where `generation` is over."""
+        if generation != self.generation:
+            return 0
         delete = "DELETE FROM queued WHERE recipient = ? AND sequence BETWEEN ? AND ?"
         return sum(self._db.execute(delete, (recipient, first, last)).rowcount for first, last in ranges)
 
-    def remove(self, recipient: str, sequences: Collection[int], reason: Reason) -> int:
+    def remove(self, generation: str, recipient: str, sequences: Collection[int], reason: Reason) -> int:
         """Deletes those of `sequences` that are queued events and leaves a tombstone that names them."""
+        return 0 if generation != self.generation else self._remove(recipient, sequences, reason)
+
+    def _remove(self, recipient: str, sequences: Collection[int], reason: Reason) -> int:
+        self._erased = True
         delete = "DELETE FROM queued WHERE recipient = ? AND sequence = ? AND kind = 'event'"
         gone = [s for s in sorted(set(sequences)) if self._db.execute(delete, (recipient, s)).rowcount]
-        ranges = list(_as_ranges(gone))
-        for i in range(0, len(ranges), _RANGES_PER_TOMBSTONE):
-            self._bury(recipient, ranges[i : i + _RANGES_PER_TOMBSTONE], reason)
+        self._tombstones.bury(recipient, gone, reason, self._stored_s)
         return len(gone)
-
-    def _bury(self, recipient: str, ranges: list[tuple[int, int]], reason: Reason) -> None:
-        tombstone = Row(
-            recipient=recipient,
-            sequence=0,  # the statement gives it the next one
-            kind="removed",
-            id=str(uuid.uuid4()),
-            subject_key=b"",
-            purpose="",
-            zone="",
-            change="removed",
-            t_s=self._stored_s,
-            expires_s=None,
-            stored_s=self._stored_s,
-            body=msgspec.json.encode({"ranges": ranges, "reason": reason}),
-        )
-        self._db.execute(_QUEUE, msgspec.structs.asdict(tombstone))
 
     def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason) -> int:
         """Removes every queued event of the subjects at every recipient, and their open stays; keeps their
@@ -262,15 +302,11 @@ class Store:
         find = "SELECT recipient, sequence, subject_key FROM queued WHERE kind = 'event' ORDER BY 1, 2"
         found = [(name, sequence) for name, sequence, key in self._db.execute(find) if key in subjects]
         self._db.executemany("DELETE FROM open_stay WHERE subject = ?", [(w.subject,) for w in withdrawals])
-        self._db.executemany(
-            "INSERT OR REPLACE INTO bar VALUES (?, ?, ?, ?, ?)",
-            [(w.key, *_bar_row(w.bar)) for w in withdrawals if w.bar != OPEN],
-        )
-        self._db.execute("DELETE FROM bar WHERE until_s <= ?", (self._stored_s,))
-        self._db.execute("UPDATE sweep SET asked = asked + 1")
+        self._bars.add({w.key: w.bar for w in withdrawals if w.bar != OPEN}, self._stored_s)
+        self._ask_for_sweep(0)
         by_recipient = groupby(found, key=itemgetter(0))
         return sum(
-            self.remove(name, [sequence for _, sequence in rows], reason) for name, rows in by_recipient
+            self._remove(name, [sequence for _, sequence in rows], reason) for name, rows in by_recipient
         )
 
     def swept(self, asked: int) -> int:
@@ -282,81 +318,33 @@ class Store:
 
     def vacuum(self, pages: int) -> int:
         """Gives up to `pages` free pages back to the file system; how many are left."""
-        self._db.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+        self._db.executescript(f"PRAGMA incremental_vacuum({int(pages)})")  # `execute` stops after one page
         self._erased = True
         self._empty_log()
-        left: int = self._one("PRAGMA freelist_count")
+        left: int = schema.one(self._db, "PRAGMA freelist_count")
         return left
-
-    # --- reads ---
-
-    def pending(self, recipient: str, after: int, limit: int) -> list[Row]:
-        select = "SELECT * FROM queued WHERE recipient = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-        return [Row(*values) for values in self._db.execute(select, (recipient, after, limit))]
-
-    def tombstones(self, recipient: str, after: int, limit: int) -> list[Row]:
-        select = (
-            "SELECT * FROM queued WHERE recipient = ? AND sequence > ? AND kind = 'removed' "
-            "ORDER BY sequence LIMIT ?"
-        )
-        return [Row(*values) for values in self._db.execute(select, (recipient, after, limit))]
-
-    def open_stays(self) -> list[OpenStay]:
-        rows = self._db.execute("SELECT stay FROM open_stay ORDER BY subject, zone")
-        return [msgspec.json.decode(stay, type=OpenStay) for (stay,) in rows]
-
-    def backlog(self) -> dict[str, int]:
-        """Rows queued, of every recipient of the settings and of every other that still has some."""
-        counted = self._db.execute(_BACKLOG).fetchall()
-        return {name: n for name, n in counted if n or name in self._recipients}
 
     def bars(self) -> list[tuple[bytes, Bar]]:
         """By subject key."""
-        rows = self._db.execute("SELECT * FROM bar ORDER BY subject_key")
-        return [
-            (key, Bar(erased, version, float("-inf") if event_s is None else event_s, until_s))
-            for key, erased, version, event_s, until_s in rows
-        ]
+        return sorted(self._bars.held.items())
 
-    def sweep_due(self) -> int:
-        """The number under which a sweep was asked for and is not done; 0: none."""
-        asked, done = self._db.execute("SELECT asked, done FROM sweep").fetchone()
-        return asked if asked > done else 0
+    def discard_quarantined(self) -> int:
+        """Damaged files that were put aside go; how many there were."""
+        asides = quarantine.quarantined(self._path)
+        for aside in asides:
+            quarantine.discard(aside)
+        self.quarantined = 0
+        return len(asides)
 
-    def queued_of(self, key: bytes) -> list[Row]:
-        """Everything queued of one subject, at all recipients."""
-        select = "SELECT * FROM queued WHERE subject_key = ? ORDER BY recipient, sequence"
-        return [Row(*values) for values in self._db.execute(select, (key,))]
-
-    def keys_queued(self) -> set[bytes]:
-        """Of all subjects that have an event queued."""
-        rows = self._db.execute("SELECT DISTINCT subject_key FROM queued WHERE kind = 'event'")
-        return {key for (key,) in rows}
-
-    def last_sequence(self) -> dict[str, int]:
-        return dict(self._db.execute("SELECT name, last_sequence FROM recipient").fetchall())
-
-    def _one(self, sql: str) -> Any:
-        return self._db.execute(sql).fetchone()[0]
-
-
-def _bar_row(bar: Bar) -> tuple[int, int, float | None, float]:
-    """SQLite knows no -inf and keeps NULL instead."""
-    event_s = None if bar.event_time_s == float("-inf") else bar.event_time_s
-    return bar.erased_version, bar.version, event_s, bar.until_s
-
-
-def _as_ranges(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Rising numbers as (first, last) of each unbroken run."""
-    runs = groupby(enumerate(sequences), key=lambda item: item[1] - item[0])
-    for _, run in runs:
-        numbers = [number for _, number in run]
-        yield numbers[0], numbers[-1]
+    def discard_old(self) -> int:
+        """Likewise, of those that are due by their age."""
+        gone = quarantine.discard_old(self._path, self._clock())
+        self.quarantined -= gone
+        return gone
 
 
 def _make_file(path: Path) -> None:
     """Only the gateway's own user may read it; SQLite gives its log file the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
@@ -364,18 +352,21 @@ def _make_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def _is_damage(error: sqlite3.Error) -> bool:
+    if isinstance(error, DamagedRowError | schema.DamagedStoreError):
+        return True
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in _DAMAGE or code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def _may_pass(error: Exception) -> bool:
     """Whether the disk or the machine refused, not the data: the same write may succeed later."""
-    return isinstance(error, sqlite3.OperationalError | MemoryError) or type(error) is sqlite3.DatabaseError
+    if isinstance(error, sqlite3.OperationalError | MemoryError | OSError):
+        return True
+    return isinstance(error, sqlite3.DatabaseError) and _is_damage(error)
 
 
-def _advice(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return (
-            f"is damaged ({error}); move it and the files beside it (-wal, -shm) away and start again: "
-            "a new store begins, and what was queued in this one is not delivered"
-        )
-    if code == sqlite3.SQLITE_BUSY:
+def _advice(error: Exception) -> str:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
         return "is in use by another process; stop the other gateway first"
-    return f"cannot be used: {error}"
+    return f"cannot be opened: {error}; the gateway needs a directory that it may write"

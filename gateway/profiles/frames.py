@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
-
 from gateway.profiles import schema_ble
 from gateway.profiles.decoded import Decoded, Sealed, Values
 from gateway.profiles.layouts import Read, reader
@@ -99,6 +96,9 @@ class CompiledFrame:
         key = key_of(address) if seal.kind in _KEYED and whose else None
         if key is None or seal.tag is None:
             return b"", Sealed(seal.kind, text)
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - loaded only where there is a key
+        from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
+
         nonce = b"".join(_nonce_part(part, data, whose) for part in seal.nonce)
         tag = _cut(data, seal.tag)
         try:

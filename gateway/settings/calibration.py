@@ -7,17 +7,19 @@ import io
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from pydantic import Field, model_validator
-from ruamel.yaml import YAML
 
 from gateway.errors import ConfigError, Problem
 from gateway.located import Document, did_you_mean, load
 from gateway.model import Calibration, LinkModel, SiteMap, Spot
 from gateway.settings.sections import Name, Section, Words
 from gateway.validated import validate
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 FILE: Final = "calibration.yaml"
 HEADING: Final = """\
@@ -162,6 +164,8 @@ def text(
     before: str | None = None,
 ) -> str:
     """The file; `before` is the one that it replaces, whose comments stay where their keys and zones stay."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - loaded only to write it
+
     yaml = YAML(typ="rt")
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)

@@ -21,7 +21,9 @@ from gateway.located import did_you_mean
 from gateway.model import CHANGES, EVIDENCE_KEYS, FIELDS, Change
 from gateway.settings.durations import Duration, Step
 from gateway.settings.secrets import Secret
-from gateway.settings.sections import Name, Section, Whole, Words
+from gateway.settings.sections import Name, Positive, Section, Whole, Words
+
+OFF = "off"
 
 
 def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -83,6 +85,12 @@ def _a_minute_to_a_day(window_s: float) -> float:
     return window_s
 
 
+def _at_most_5_s(delay_s: float) -> float:
+    if delay_s > 5:
+        raise ValueError("expected at most 5s: so long an event would wait in memory")
+    return delay_s
+
+
 def _adapter(text: str) -> str:
     if text == "auto" or re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", text):
         return text if text == "auto" else text.upper()
@@ -94,6 +102,14 @@ def _each_once(adapters: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(adapters)) < len(adapters) or ("auto" in adapters and len(adapters) > 1):
         raise ValueError("auto stands alone, and each address once: an adapter has one scan")
     return adapters
+
+
+def _listen(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
+    if text != OFF and not (colon and host and is_port and (":" not in host or host.startswith("["))):
+        raise ValueError("expected an address and a port such as 127.0.0.1:8780 or [::1]:8780, or off")
+    return text
 
 
 class Clock(Section):
@@ -207,6 +223,8 @@ class Recipient(Section):
     webhook: Webhook | None = None
     ack: Literal["platform", "puback"] = "platform"
     """With a webhook left out: its answer is the acknowledgement."""
+    backlog_per_s: Annotated[Positive, Field(ge=1, le=10_000)] = 50
+    """Events a second of what waited for more than a minute; what is live goes first, as fast as it comes."""
     purposes: Annotated[dict[Annotated[str, AfterValidator(_term)], Purpose], AfterValidator(_a_purpose)]
     """In order: an event is released for the first purpose that permits it."""
 
@@ -293,6 +311,66 @@ class Audit(Section):
     """Seconds after which a line is removed."""
 
 
+class OutboxClass(Section):
+    """Events that are alike in what they are worth; `changes` and `purposes` left out: all."""
+
+    changes: Annotated[tuple[Change | Literal["counted"], ...], AfterValidator(_some)] | None = None
+    purposes: Annotated[tuple[Annotated[str, AfterValidator(_term)], ...], AfterValidator(_some)] | None = (
+        None
+    )
+    priority: Literal["low", "normal", "high"] = "normal"
+    """When the outbox is full, low goes first, and of one priority the oldest."""
+    keep: Duration | None = None
+    """Seconds that such an event may wait, if shorter than the outbox's own."""
+
+
+class Outbox(Section):
+    """What waits for its recipients, on disk."""
+
+    max_mb: Annotated[Whole, Field(ge=8, le=65536)] = 256
+    """Hard size of the database; its log takes a few MB more."""
+    keep: Duration = Field(default="30d", validate_default=True)
+    """Seconds that an event may wait; then it goes, and a tombstone says so."""
+    commit: Annotated[Duration, AfterValidator(_at_most_5_s)] = Field(default="200ms", validate_default=True)
+    """Longest that an event waits for others to be written with."""
+    classes: tuple[OutboxClass, ...] = (OutboxClass(changes=("approaching", "entering"), priority="low"),)
+    """The first that fits an event decides; what none fits is normal."""
+
+
+class Shows(Section):
+    """Whom the page may count and name in a journey: subjects who consent to this, for `operator`."""
+
+    purpose: Annotated[str, AfterValidator(_term)]
+    legal_basis: Words
+
+
+class Page(Section):
+    """The status page, metrics and health over HTTP."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8780"
+    """Address and port, or `off`."""
+    token: Secret | None = None
+    """File of the password; None: only on loopback, and without journeys."""
+    hosts: tuple[Words, ...] = ()
+    """Names under which a reverse proxy offers it."""
+    shows: Shows | None = None
+    """None: nobody is counted or shown."""
+
+    @model_validator(mode="after")
+    def _token_outside_of_loopback(self) -> Page:
+        if self.token is None and self.address is not None and self.address[0] not in LOOPBACK:
+            raise ValueError("beyond this machine it needs a token, or listens on 127.0.0.1 behind a proxy")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """None: there is no page."""
+        if self.listen == OFF:
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
 class GatewaySettings(Section):
     gateway: Gateway
     brokers: dict[Name, Broker] = Field(default_factory=dict)
@@ -305,6 +383,8 @@ class GatewaySettings(Section):
     consent: Consent | None = None
     counts: tuple[Counting, ...] = ()
     audit: Audit = Audit()
+    outbox: Outbox = Outbox()
+    page: Page = Page()
 
     @property
     def is_relay_only(self) -> bool:

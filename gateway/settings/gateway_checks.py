@@ -12,7 +12,7 @@ import msgspec
 from gateway.credentials import CREDENTIAL
 from gateway.errors import Problem
 from gateway.located import did_you_mean
-from gateway.model import PLATFORM, SiteMap
+from gateway.model import OPERATOR, PLATFORM, SiteMap
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.overlaps import common_ground
 from gateway.settings.remains import Remains
@@ -41,6 +41,8 @@ def gateway_problems(
         *_radio(rest, settings, receivers),
         *_relay(rest, settings),
         *_consent(rest, settings, directory),
+        *_outbox(rest, settings),
+        *_page(rest, settings, directory),
     ]
 
 
@@ -85,6 +87,16 @@ def _recipients(
                 if zone not in zones:
                     path = ("recipients", name, "purposes", term, "zones", i)
                     yield rest.problem(path, _unknown("zone", zone, zones))
+
+
+def _outbox(rest: Remains[GatewaySettings], settings: GatewaySettings) -> Iterator[Problem]:
+    asked = {term for recipient in settings.recipients.values() for term in recipient.purposes}
+    asked |= {counting.purpose for counting in settings.counts}
+    for i, each in enumerate(settings.outbox.classes):
+        for j, term in enumerate(each.purposes or ()):
+            if term not in asked:
+                path = ("outbox", "classes", i, "purposes", j)
+                yield rest.problem(path, _unknown("purpose", term, sorted(asked)))
 
 
 def _webhooks(
@@ -169,6 +181,13 @@ def _consent(rest: Remains[GatewaySettings], settings: GatewaySettings, director
     if feed.http is not None:
         yield from _with_password(rest, feed.http.url, ("consent", "feed", "http", "url"), "token")
         yield from _written_out(rest, feed.http.token, directory, ("consent", "feed", "http", "token"))
+
+
+def _page(rest: Remains[GatewaySettings], settings: GatewaySettings, directory: Path) -> Iterator[Problem]:
+    yield from _written_out(rest, settings.page.token, directory, ("page", "token"))
+    if settings.page.shows is not None and OPERATOR in settings.recipients:
+        text = f"'{OPERATOR}' is what a consent to `page: {{shows: …}}` names; call this recipient otherwise"
+        yield rest.problem(("recipients", OPERATOR), text, at_key=True)
 
 
 def _radio(

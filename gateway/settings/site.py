@@ -196,6 +196,7 @@ def site_map(file: SiteFile, outlines: dict[str, Polygons]) -> model.SiteMap:
             model.Anchor(b.id, b.floor, _height(b.at), b.identity, b.tx_power_dbm) for b in file.beacons
         ),
         fences=tuple(_fence(fence, outlines.get(fence.id, ())) for fence in file.fences),
+        floors=tuple(model.Floor(floor.id, floor.name or floor.id, floor.bounds) for floor in file.floors),
     )
 
 

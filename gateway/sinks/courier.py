@@ -1,5 +1,8 @@
 """Carries one recipient's queue from the outbox to its sink: each event until it is acknowledged.
 
+What is live goes first. What has waited for longer than `LIVE_S` is backlog and goes beside it, at a bounded
+rate; order holds within each of the two.
+
 Two modes (DESIGN §6.2). `puback`: the transport's confirmation is the acknowledgement; complete only as far
 as the broker can be trusted. `platform`: the application says what it has, by generation and ranges; what
 it does not acknowledge is sent again.
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from itertools import takewhile
 from typing import Annotated, Literal, NoReturn
@@ -21,22 +24,28 @@ from msgspec import Meta, Struct
 from gateway.consent import ConsentScreen, Release
 from gateway.consent.screen import Removal
 from gateway.counts import Counts
-from gateway.errors import NotConnectedError, RefusedError
+from gateway.errors import NotConnectedError, RefusedError, TooLargeError
 from gateway.links import Link, full_jitter
-from gateway.outbox import Outbox, Row
+from gateway.outbox import Outbox, Reason, Row
 from gateway.sinks import Delivery, Sink, Tombstone
+from gateway.sinks.pace import Pace
 
 WINDOW = 100
 """Events that are sent before their confirmations are waited for."""
 OUTSTANDING = 2_000
-"""Events that may wait for the application's acknowledgement before no more are sent."""
+"""Events that may wait for the application's acknowledgement before no more are sent; half of it is kept for
+what is live."""
+BACKLOG_PER_S = 50.0
+"""Events of a backlog that a recipient is sent in a second, when its settings do not say."""
 RESEND_S = 60.0
 """Silence of the application after which everything unacknowledged is sent again."""
 LIVE_S = 60.0
-"""An event that waited longer than this is history."""
+"""An event that waited longer than this is history, and backlog."""
 STALLED_S = 0.5
 """How long a withdrawal waits for the confirmation of what is under way."""
-REMOVALS: tuple[Removal, ...] = ("withdrawn", "expired")
+REMOVALS: tuple[Reason, ...] = ("withdrawn", "expired", "capped")
+PIECE_S = 0.2
+"""Shortest pause between two pieces of a backlog, so that it goes in pieces and not one by one."""
 LOOK_AGAIN_S = 1.0
 """How soon a new connection or a due resend is noticed."""
 
@@ -65,6 +74,7 @@ class Courier:
         screen: ConsentScreen,
         clock: Callable[[], float],
         counts: Counts,
+        backlog_per_s: float = BACKLOG_PER_S,
     ) -> None:
         self._recipient = recipient
         self._mode = mode
@@ -75,8 +85,15 @@ class Courier:
         self._counts = counts
         self.link = Link(f"recipient {recipient}")
         self._pauses = full_jitter()
+        self._pace = Pace(backlog_per_s, time.monotonic)
         self._connection = 0
+        self._generation = ""
+        """In which the numbers below were read."""
         self._cursor = 0
+        """Sequence up to which everything was sent, or is backlog."""
+        self._backlog: deque[tuple[int, int]] = deque()
+        """(after, through) of what waited too long and is still to be sent, rising."""
+        self._has_failed = False
         self._buried = 0
         """Tombstones up to here went ahead of the events before them."""
         self._outstanding = 0
@@ -87,20 +104,57 @@ class Courier:
     async def run(self) -> NoReturn:
         while True:
             connection = await self._sink.ready()
-            if connection != self._connection or self._resend_due():
+            is_new = connection != self._connection or self._outbox.generation != self._generation
+            if is_new or self._has_failed or self._resend_due():
                 self._connection = connection
-                self._start_over()
-            room = OUTSTANDING - self._outstanding
-            if room <= 0:
+                await self._start_over()
+            if (room := await self._room()) <= 0:
                 await self._carry_tombstones()
                 await asyncio.sleep(LOOK_AGAIN_S / 10)
                 continue
-            last = await self._news()
-            rows = await self._outbox.pending(self._recipient, self._cursor, min(WINDOW, room))
-            if rows:
-                await self._carry(rows)
-            else:
-                self._cursor = last
+            carried = await self._carry_live(min(WINDOW, room))
+            carried += await self._carry_backlog(min(WINDOW, room - OUTSTANDING // 2))
+            if not carried:
+                await self._news()
+
+    async def _carry_live(self, limit: int) -> int:
+        """How many were looked at."""
+        rows = await self._outbox.pending(self._recipient, self._cursor, limit)
+        if self._outbox.generation != self._generation:
+            return 0
+        late = [row.sequence for row in rows if time.time() - row.stored_s > LIVE_S]
+        if late:  # the link is slower than what happens
+            self._backlog.append((self._cursor, late[-1]))
+            self._cursor = late[-1]
+            return len(late)
+        carried = await self._carry(rows, historical=False)
+        self._cursor = max(self._cursor, carried)
+        return len(rows)
+
+    async def _carry_backlog(self, limit: int) -> int:
+        """Likewise; as many as the pace allows."""
+        limit = min(limit, self._pace.allowed())
+        if limit <= 0 or not self._backlog:
+            return 0
+        after, through = self._backlog[0]
+        rows = await self._outbox.pending(self._recipient, after, limit, through)
+        if self._outbox.generation != self._generation:
+            return 0
+        self._pace.spend(len(rows))
+        after = max(after, await self._carry(rows, historical=True)) if rows else through
+        self._backlog[0] = after, through
+        if after >= through:
+            self._backlog.popleft()
+        return len(rows)
+
+    async def _room(self) -> int:
+        """How many may be sent before the application acknowledges some."""
+        if self._outstanding >= OUTSTANDING // 2:  # what was removed meanwhile is not acknowledged
+            ends = [0, *(end for span in self._backlog for end in span), self._cursor]
+            sent = zip(ends[::2], ends[1::2], strict=True)
+            counted = [await self._outbox.count(self._recipient, *span) for span in sent]
+            self._outstanding = min(self._outstanding, sum(counted))
+        return OUTSTANDING - self._outstanding
 
     def acknowledge(self, payload: bytes, *, retained: bool) -> None:
         """The application's word; what is wrong with it is counted, never believed."""
@@ -132,35 +186,40 @@ class Courier:
 
     async def _carry_tombstones(self) -> None:
         """They pass what waits: an application that counts through may be waiting for one of them."""
-        rows = await self._outbox.tombstones(self._recipient, max(self._cursor, self._buried), WINDOW)
-        fates = await asyncio.gather(*(self._send(row) for row in rows))
+        after = max(self._cursor, self._buried)
+        rows = await self._outbox.tombstones(self._recipient, after, WINDOW)
+        if self._outbox.generation != self._generation:
+            return
+        fates = await asyncio.gather(*(self._send(row, historical=False) for row in rows))
         if rows and set(fates) == {"confirmed"}:
             self._buried = rows[-1].sequence
 
-    async def _carry(self, rows: Sequence[Row]) -> None:
+    async def _carry(self, rows: Sequence[Row], *, historical: bool) -> int:
+        """The sequence up to which they are sent or removed; 0: none."""
         known = list(takewhile(lambda row: self._content(row) is not None, rows))
-        if not known:  # a word about it is on its way
-            await asyncio.sleep(LOOK_AGAIN_S / 10)
-            return
-        fates = await asyncio.gather(*(self._send(row) for row in known))
+        if not known:
+            if rows:  # a word about it is on its way
+                await asyncio.sleep(LOOK_AGAIN_S / 10)
+            return 0
+        fates = await asyncio.gather(*(self._send(row, historical=historical) for row in known))
         for reason in REMOVALS:
             sequences = [row.sequence for row, fate in zip(known, fates, strict=True) if fate == reason]
             if sequences:
-                await self._outbox.remove(self._recipient, sequences, reason)
+                await self._outbox.remove(self._recipient, sequences, reason, self._generation)
         confirmed = [row.sequence for row, fate in zip(known, fates, strict=True) if fate == "confirmed"]
         if self._mode == "platform":
             self._outstanding += len(confirmed)
         elif confirmed:
             ranges = [(sequence, sequence) for sequence in confirmed]
-            self._outbox.acknowledge(self._recipient, self._outbox.generation, ranges)
+            self._outbox.acknowledge(self._recipient, self._generation, ranges)
         self._counts.count("sent", self._recipient, len(confirmed))
         if "failed" in fates:
-            self._start_over()
+            self._has_failed = True
             await asyncio.sleep(next(self._pauses))
-        else:
-            self._cursor = known[-1].sequence
-            self._pauses = full_jitter()
-            self.link.up()
+            return 0
+        self._pauses = full_jitter()
+        self.link.up()
+        return known[-1].sequence
 
     def _content(self, row: Row) -> Release | Tombstone | Removal | None:
         """What may be sent of it now, why it goes, or None: not yet known."""
@@ -168,20 +227,20 @@ class Courier:
             return Tombstone(row.id, self._screen.recorded_s(self._recipient, row.stored_s), row.body)
         return self._screen.again(row, self._clock())
 
-    def _delivery(self, row: Row, content: Release | Tombstone) -> Delivery:
+    def _delivery(self, row: Row, content: Release | Tombstone, *, historical: bool) -> Delivery:
         expires_in_s = None
         if self._mode == "platform" and row.expires_s is not None:
             expires_in_s = max(1, int(row.expires_s - self._clock()))
         return Delivery(
             content=content,
             sequence=row.sequence,
-            generation=self._outbox.generation,
+            generation=self._generation,
             recorded_s=self._screen.recorded_s(self._recipient, row.stored_s),
-            historical=time.time() - row.stored_s > LIVE_S,
+            historical=historical,
             expires_in_s=expires_in_s,
         )
 
-    async def _send(self, row: Row) -> Literal["confirmed", "failed"] | Removal:
+    async def _send(self, row: Row, *, historical: bool) -> Literal["confirmed", "failed"] | Reason:
         """Asks again whether it may leave; nothing is awaited between the answer and the socket."""
         content = self._content(row)
         if content is None:
@@ -190,9 +249,13 @@ class Courier:
             return content
         self._under_way[row.subject_key] += 1
         try:
-            await self._sink.send(self._delivery(row, content))
+            await self._sink.send(self._delivery(row, content, historical=historical))
         except NotConnectedError:
             return "failed"
+        except TooLargeError as error:  # it would block the rest for ever: a tombstone goes in its place
+            self._counts.count("too_large", self._recipient)
+            self.link.down(f"{error}; an event is given up")
+            return "capped"
         except RefusedError as error:
             self._counts.count("refused", self._recipient)
             self.link.down(str(error))
@@ -202,18 +265,26 @@ class Courier:
             self._under_way = +self._under_way
         return "confirmed"
 
-    async def _news(self) -> int:
-        """The highest sequence there is, at once where it is above the cursor."""
-        try:
-            async with asyncio.timeout(LOOK_AGAIN_S):
-                return await self._outbox.wait(self._recipient, self._cursor)
-        except TimeoutError:
-            return self._cursor
+    async def _news(self) -> None:
+        """Waits for something new, for an acknowledgement to make room, or for the pace of the backlog."""
+        is_paced = bool(self._backlog) and self._pace.allowed() < 1
+        pause_s = max(PIECE_S, self._pace.pause_s()) if is_paced else LOOK_AGAIN_S
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(pause_s, LOOK_AGAIN_S)):
+                after = self._cursor
+                last = await self._outbox.wait(self._recipient, after)
+                left = await self._outbox.count(self._recipient, after, last)
+                if not left and self._outbox.generation == self._generation:
+                    self._cursor = last  # removed meanwhile
 
     def _resend_due(self) -> bool:
         silent = time.monotonic() - self._progress_s > RESEND_S
         return self._mode == "platform" and self._outstanding > 0 and silent
 
-    def _start_over(self) -> None:
-        self._cursor = self._outstanding = self._buried = 0
+    async def _start_over(self) -> None:
+        await self._outbox.settle()  # what waits to be deleted must not go out again
+        self._cursor = await self._outbox.newest_before(self._recipient, time.time() - LIVE_S)
+        self._generation, self._has_failed = self._outbox.generation, False
+        self._backlog = deque([(0, self._cursor)] if self._cursor else [])
+        self._outstanding = self._buried = 0
         self._progress_s = time.monotonic()

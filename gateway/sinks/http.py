@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from gateway import __version__
 from gateway.credentials import SecretUnusableError
-from gateway.errors import NotConnectedError, RefusedError
+from gateway.errors import NotConnectedError, RefusedError, TooLargeError
 from gateway.https import Tls, Visits
-from gateway.links import Link, discard_unsent, full_jitter, retry_after_s
+from gateway.links import SLOWEST_S, SLOWLY_S, Link, discard_unsent, retry_after_s, slow_jitter
 from gateway.sinks import Delivery, cloudevents
 from gateway.sinks.signing import signed_headers
 
@@ -33,8 +33,6 @@ MAX_ANSWER_BYTES: Final = 64 * 1024
 CONNECT_S: Final = 10.0
 ANSWER_S = 30.0
 """For one batch altogether, from the connection to the answer."""
-SLOWLY_S, SLOWEST_S = 60.0, 900.0
-"""Bounds of the pause after a refusal: trying again helps only when somebody has changed something."""
 AGAIN: Final = frozenset({408, 425, 429})
 
 _REASONS: Final = {
@@ -77,7 +75,7 @@ class WebhookSink:
         self._posting: asyncio.Task[None] | None = None
         self._sockets: list[Any] = []
         self._not_before_s = 0.0
-        self._pauses = full_jitter(SLOWLY_S, SLOWEST_S)
+        self._pauses = slow_jitter(SLOWLY_S, SLOWEST_S)
 
     async def run(self) -> NoReturn:
         async with Visits(self._partner.tls, silence_s=ANSWER_S, connect_s=CONNECT_S) as visits:
@@ -158,6 +156,8 @@ class WebhookSink:
 
     def _refusal(self, response: httpx.Response, events: int) -> NotConnectedError | RefusedError:
         status = response.status_code
+        if status == 413 and events == 1:
+            return TooLargeError(f"HTTP 413: {_REASONS[413]}")
         if status == 413 and events > 1:
             self._most = max(1, events // 2)
             return NotConnectedError(f"HTTP 413: {events} events are too large, {self._most} are tried")
@@ -179,16 +179,21 @@ class WebhookSink:
         error = posting.exception()
         if error is None:
             self.link.up()
-            self._pauses = full_jitter(SLOWLY_S, SLOWEST_S)
+            self._pauses = slow_jitter(SLOWLY_S, SLOWEST_S)
             for waiting in batch:
                 if not waiting.confirmed.done():
                     waiting.confirmed.set_result(None)
             return
         said = error if isinstance(error, NotConnectedError | RefusedError) else _in_words(error)
-        if isinstance(said, RefusedError):
-            self._leave_in_peace(SLOWLY_S / 2 + next(self._pauses))
-        self.link.down(f"{said}; kept and tried again")
         rest, self._waiting = self._waiting, []  # behind one that failed: they come again in their order
+        if isinstance(said, TooLargeError):  # it is not kept, the next may well fit
+            self._most = MAX_BATCH
+            _fail(batch, said)
+            _fail(rest, NotConnectedError(str(said)))
+            return
+        if isinstance(said, RefusedError):
+            self._leave_in_peace(next(self._pauses))
+        self.link.down(f"{said}; kept and tried again")
         _fail([*batch, *rest], said)
 
 

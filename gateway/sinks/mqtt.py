@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, NoReturn
 
-from gateway.errors import StoreError
-from gateway.links import Link
+from gateway.errors import NotConnectedError, RefusedError, StoreError, TooLargeError
+from gateway.links import Link, slow_jitter
 from gateway.model import PLATFORM
 from gateway.mqtt import Connection, Endpoint, Incoming, Will
 from gateway.sinks import Delivery, cloudevents
@@ -69,6 +71,14 @@ class Uplink:
         """The retained state in so many words; a clean stop does not trigger the last will."""
         await self.connection.publish(f"{self._base}/state", self._state(alive), retain=True)
 
+    def restate(self) -> None:
+        """Something in the state has changed: it is said again, if not now, then with the next connection."""
+        self._keep(self._say_again())
+
+    async def _say_again(self) -> None:
+        with contextlib.suppress(NotConnectedError, RefusedError):
+            await self.say(alive=True)
+
     async def _greet(self) -> None:
         await self.say(alive=True)
 
@@ -93,24 +103,38 @@ class Uplink:
 
 
 class MqttSink:
-    """One recipient's topics on an uplink."""
+    """One recipient's topics on an uplink; a refusal that will last slows down this recipient alone."""
 
     def __init__(self, uplink: Uplink, recipient: str) -> None:
         self._uplink = uplink
         self._recipient = recipient
+        self._not_before_s = 0.0
+        self._pauses = slow_jitter()
 
     async def ready(self) -> int:
+        await asyncio.sleep(max(0.0, self._not_before_s - time.monotonic()))
         await self._uplink.connection.wait_up()
         return self._uplink.connection.times_up
 
     async def send(self, delivery: Delivery) -> None:
+        """Nobody who is subscribed is no delivery either: a broker keeps nothing for nobody."""
         expiry_s = delivery.expires_in_s
-        await self._uplink.connection.publish(
-            self._uplink.topic(self._recipient, cloudevents.change_of(delivery)),
-            cloudevents.encode(delivery, self._uplink.source, self._recipient),
-            content_type=cloudevents.CONTENT_TYPE,
-            expiry_s=None if expiry_s is None else min(expiry_s, MAX_MESSAGE_EXPIRY_S),
-        )
+        try:
+            await self._uplink.connection.publish(
+                self._uplink.topic(self._recipient, cloudevents.change_of(delivery)),
+                cloudevents.encode(delivery, self._uplink.source, self._recipient),
+                content_type=cloudevents.CONTENT_TYPE,
+                expiry_s=None if expiry_s is None else min(expiry_s, MAX_MESSAGE_EXPIRY_S),
+                must_be_heard=True,
+            )
+        except TooLargeError:  # the next one may well fit
+            raise
+        except RefusedError as error:
+            now_s = time.monotonic()
+            if error.is_lasting and self._not_before_s <= now_s:  # once for all that were under way together
+                self._not_before_s = now_s + next(self._pauses)
+            raise
+        self._pauses = slow_jitter()
 
     def drop(self) -> None:
         self._uplink.connection.drop()

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from gateway import recording
+from gateway import progress, recording
 from gateway.assembly import for_surveys
 from gateway.calibration import Fitted, Sample, Separation, fit, samples, separations
 from gateway.calibration.separation import CONFUSED
@@ -131,7 +131,7 @@ class _Heard:
         self.last_s = 0.0
 
     def __iter__(self) -> Iterator[Reading | Label]:
-        for entry in recording.read_labelled(self._path):
+        for entry in progress.shown(recording.read_labelled(self._path), "calibrate"):
             self.last_s = max(self.last_s, entry.t_s)
             if isinstance(entry, Label):
                 yield entry

@@ -23,7 +23,6 @@ from gateway.desk import Desk
 from gateway.errors import GatewayError
 from gateway.lanes import Lanes
 from gateway.model import ConsentSignal, ObjectionSignal
-from gateway.outbox import Outbox
 from gateway.pump import Pump
 
 
@@ -128,8 +127,7 @@ async def _on_the_store(configuration: Configuration, request: Request) -> dict[
     with only_one(settings.gateway.state_dir):
         assembled = assembly.assemble(configuration, assembly.keys_of(settings))
         clock, lanes = PipelineClock(), Lanes(assembled.counts)
-        store = settings.gateway.state_dir / "outbox.sqlite"
-        async with Outbox(store, settings.recipients.keys(), counts=assembled.counts) as outbox:
+        async with assembly.outbox_of(settings, assembled.counts) as outbox:
             custody = Custody(assembled, outbox, lanes, clock)
             pump = Pump(lanes, assembled.pipeline, outbox, custody, clock)
 

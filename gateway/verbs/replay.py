@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway import assembly, recording
+from gateway import assembly, progress, recording
 from gateway import replay as stages
 from gateway.calibration.remarks import remarks
 from gateway.consent import Keys, Release
@@ -85,6 +85,8 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
     if wanted.against is not None:
         _compare(path, directory, wanted.against, wanted)
         return
+    if wanted.out is not None or not sys.stdout.isatty():  # where no events come in between
+        signals = progress.shown(signals, "replay")
     if wanted.speed is not None:
         signals = stages.paced(signals, wanted.speed)
     counts = Counts()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway import progress
 from gateway.errors import RecordingError
 from gateway.settings import load_site
 from gateway.sim import recorded, scenes, store
@@ -80,7 +81,7 @@ def write_drives(
 
 
 def _recording(entries: Iterable[Entry], out: Path) -> None:
-    print(f"{out}: {recorded.write(entries, out)} lines", file=sys.stderr)
+    print(f"{out}: {recorded.write(progress.shown(entries, 'simulate'), out)} lines", file=sys.stderr)
 
 
 def _truth(stays: Iterable[Truth], out: Path) -> None:

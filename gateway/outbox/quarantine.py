@@ -1,0 +1,151 @@
+"""Damaged stores: put aside, read for what is whole in them, and deleted before long.
+
+They are personal data. A withdrawal cannot be carried out inside them, so it deletes them, and so does time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.durable import sync_directory
+from gateway.model import OpenStay
+from gateway.outbox.rows import COLUMNS, DamagedRowError, Row, row_of
+
+KEPT_S = 7 * 86_400.0
+"""For whoever wants to know what happened to the disk."""
+KEPT = 2
+"""Of more the oldest go at once."""
+
+_BESIDE = ("-wal", "-shm", "-journal")
+_UNREAD, _READ = ".unread-", ".damaged-"
+
+
+def put_aside(path: Path) -> Path | None:
+    """Gives the store and what SQLite keeps beside it another name; a cut-off move is finished. The new name;
+    None when there was nothing. OSError when the disk refuses.
+    """
+    aside = None
+    beside = [path.with_name(path.name + end) for end in _BESIDE]
+    if not any(file.exists() for file in (path, *beside)):
+        return None
+    if path.exists():
+        aside = path.with_name(f"{path.name}{_UNREAD}{time.time_ns()}")
+        path.rename(aside)
+    if any(file.exists() for file in beside):
+        # A log without its store would be read into the next one.
+        last = aside or next(iter(_found(path, _UNREAD)), None)
+        for file, end in zip(beside, _BESIDE, strict=True):
+            if file.exists() and last is not None:
+                file.rename(last.with_name(last.name + end))
+            else:
+                file.unlink(missing_ok=True)
+    for old in quarantined(path)[KEPT:]:
+        discard(old)
+    sync_directory(path.parent)
+    return aside
+
+
+def quarantined(path: Path) -> list[Path]:
+    """The newest first."""
+    return sorted([*_found(path, _UNREAD), *_found(path, _READ)], key=_put_aside_ns, reverse=True)
+
+
+def unread(path: Path) -> list[Path]:
+    """Those whose rows have not been taken over to the end, the oldest first."""
+    return _found(path, _UNREAD)[::-1]
+
+
+def is_read(aside: Path) -> None:
+    """Its rows are in the new store."""
+    name = aside.with_name(aside.name.replace(_UNREAD, _READ))
+    for end in ("", *_BESIDE):
+        with contextlib.suppress(FileNotFoundError):
+            aside.with_name(aside.name + end).rename(name.with_name(name.name + end))
+    sync_directory(name.parent)
+
+
+def discard_old(path: Path, now_s: float) -> int:
+    """How many were older than `KEPT_S`, or from the future, and are gone."""
+    old = [aside for aside in quarantined(path) if not 0 <= now_s - _put_aside_ns(aside) / 1e9 < KEPT_S]
+    for aside in old:
+        discard(aside)
+    return len(old)
+
+
+def discard(aside: Path) -> None:
+    """Overwritten, then deleted."""
+    for file in [aside.with_name(aside.name + end) for end in ("", *_BESIDE)]:
+        with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError), file.open("r+b", buffering=0) as content:
+                for _ in range(0, file.stat().st_size, 1 << 16):
+                    content.write(bytes(1 << 16))
+                os.fsync(content.fileno())
+            file.unlink()
+    sync_directory(aside.parent)
+
+
+_KEYS = (
+    "SELECT recipient, sequence FROM queued ORDER BY recipient, sequence",
+    "SELECT recipient, sequence FROM queued ORDER BY recipient DESC, sequence DESC",
+)
+_EVENT = f"SELECT {COLUMNS} FROM queued WHERE recipient = ? AND sequence = ? AND kind = 'event'"  # noqa: S608
+
+
+class Wreck:
+    """A damaged store, opened to read what is whole. Use `with`."""
+
+    def __init__(self, aside: Path) -> None:
+        self._aside = aside
+        self._db = sqlite3.connect(":memory:")
+
+    def __enter__(self) -> Wreck:
+        with contextlib.suppress(sqlite3.Error):
+            self._db = sqlite3.connect(self._aside, timeout=0.2, isolation_level=None)
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    def rows(self) -> Iterator[Row]:
+        """Events that read as they were written, in the order of each recipient; what is not is left out.
+
+        Looked for from both ends, because one torn page ends a walk. Tombstones name sequences of a
+        generation that is over, and say nothing to the next.
+        """
+        keys: set[tuple[str, int]] = set()
+        for select in _KEYS:
+            keys.update(key for key in self._each(select) if tuple(map(type, key)) == (str, int))
+        for key in sorted(keys):
+            for values in self._each(_EVENT, key):
+                with contextlib.suppress(DamagedRowError):
+                    yield row_of(values)
+
+    def open_stays(self) -> Iterator[OpenStay]:
+        for (stay,) in self._each("SELECT stay FROM open_stay"):
+            with contextlib.suppress(msgspec.MsgspecError, TypeError):
+                yield msgspec.json.decode(stay, type=OpenStay)
+
+    def _each(self, select: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        with contextlib.suppress(sqlite3.Error):
+            yield from self._db.execute(select, values)
+
+
+def _found(path: Path, mark: str) -> list[Path]:
+    """The newest first."""
+    marked = path.parent.glob(f"{path.name}{mark}*")
+    named = [file for file in marked if file.name.rpartition("-")[2].isdigit()]
+    return sorted(named, key=_put_aside_ns, reverse=True)
+
+
+def _put_aside_ns(aside: Path) -> int:
+    return int(aside.name.rpartition("-")[2])

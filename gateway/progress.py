@@ -1,0 +1,43 @@
+"""A line that says how far long work is, on a terminal and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final, Protocol, TextIO, TypeVar
+
+EVERY_S: Final = 0.2
+LOOK: Final = 256
+"""Entries between two looks at the clock."""
+_CLEAR: Final = "\r\x1b[2K"
+
+
+class Timed(Protocol):
+    @property
+    def t_s(self) -> float: ...
+
+
+_T = TypeVar("_T", bound=Timed)
+
+
+def shown(entries: Iterable[_T], what: str, *, stream: TextIO | None = None) -> Iterable[_T]:
+    """The same entries; on a terminal their number and time are shown while they pass, then cleared."""
+    stream = sys.stderr if stream is None else stream
+    return _told(entries, what, stream) if stream.isatty() else entries
+
+
+def _told(entries: Iterable[_T], what: str, stream: TextIO) -> Iterator[_T]:
+    said_at_s = time.monotonic()
+    try:
+        for number, entry in enumerate(entries, 1):
+            yield entry
+            if number % LOOK == 0 and (now_s := time.monotonic()) - said_at_s >= EVERY_S:
+                said_at_s = now_s
+                at = datetime.fromtimestamp(entry.t_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+                stream.write(f"{_CLEAR}{what}: {number:,} lines, {at}")
+                stream.flush()
+    finally:
+        stream.write(_CLEAR)
+        stream.flush()

@@ -1,0 +1,138 @@
+"""A broker of MQTT 5 that does as it is told, over a real socket: for answers that mosquitto does not give.
+
+It reads CONNECT, SUBSCRIBE, PUBLISH and PINGREQ and writes their answers by the bytes of the standard (MQTT 5.0,
+OASIS, §3). It forwards nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+from gateway.mqtt import Endpoint
+
+CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xD0, 0xE0
+RECEIVE_MAXIMUM, MAXIMUM_QOS, RETAIN_AVAILABLE, MAXIMUM_PACKET_SIZE = 0x21, 0x24, 0x25, 0x27
+
+
+@dataclass
+class Published:
+    topic: str
+    payload: bytes
+    size: int
+    """Of the whole packet, in bytes."""
+
+
+@dataclass
+class Scripted:
+    """Use as `async with`. What it does can be changed while it runs."""
+
+    welcome: int = 0
+    """Reason code of each CONNACK."""
+    properties: bytes = b""
+    """Of each CONNACK."""
+    answer: Callable[[Published], int | None] = lambda _: 0
+    """Reason code of a PUBACK; None: none is sent."""
+    end: Callable[[Published], int | None] = lambda _: None
+    """Reason code of a DISCONNECT in place of a PUBACK; None: there is none."""
+    answer_s: float = 0.0
+    published: list[Published] = field(default_factory=list)
+    connects_s: list[float] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+
+    async def __aenter__(self) -> Self:
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        for writer in self._writers:
+            writer.close()
+        await asyncio.sleep(0)
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint("central", "127.0.0.1", self.port)
+
+    def disconnect(self, code: int) -> None:
+        """To whoever is connected."""
+        for writer in self._writers:
+            if not writer.is_closing():
+                writer.write(bytes([DISCONNECT, 2, code, 0]))
+                writer.close()
+
+    def hang_up(self) -> None:
+        """Without a word."""
+        for writer in self._writers:
+            writer.close()
+
+    def events(self) -> list[Published]:
+        """What was published, the retained state left out."""
+        return [p for p in self.published if not p.topic.endswith("/state")]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        self.under_way = 0
+        try:
+            while True:
+                command, body, size = await _packet(reader)
+                await self._heed(command, body, size, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def _heed(self, command: int, body: bytes, size: int, writer: asyncio.StreamWriter) -> None:
+        match command & 0xF0:
+            case 0x10:
+                self.connects_s.append(time.monotonic())
+                said = bytes([0, self.welcome, len(self.properties)]) + self.properties
+                writer.write(bytes([CONNACK, len(said)]) + said)
+                if self.welcome:
+                    writer.close()
+            case 0x80:
+                writer.write(bytes([SUBACK, 4]) + body[:2] + b"\0\1")
+            case 0x30 if command & 0x06:
+                self._take(body, size, writer)
+            case 0xC0:
+                writer.write(bytes([PINGRESP, 0]))
+
+    def _take(self, body: bytes, size: int, writer: asyncio.StreamWriter) -> None:
+        end = 2 + int.from_bytes(body[:2])
+        mid, properties = body[end : end + 2], body[end + 2]
+        published = Published(body[2:end].decode(), body[end + 3 + properties :], size)
+        self.published.append(published)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        if (code := self.end(published)) is not None:
+            writer.write(bytes([DISCONNECT, 2, code, 0]))
+            writer.close()
+            return
+        if (code := self.answer(published)) is not None:
+            task = asyncio.create_task(self._acknowledge(mid, code, writer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _acknowledge(self, mid: bytes, code: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(self.answer_s)
+        if not writer.is_closing():
+            self.under_way -= 1
+            writer.write(bytes([PUBACK, 4]) + mid + bytes([code, 0]))
+
+
+async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes, int]:
+    """First byte, what follows the length, and the size of all of it."""
+    head = await reader.readexactly(1)
+    length = shift = 0
+    while True:
+        byte = (await reader.readexactly(1))[0]
+        length |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return head[0], await reader.readexactly(length), 1 + shift // 7 + length
