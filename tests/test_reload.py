@@ -187,6 +187,26 @@ async def test_what_waits_for_a_restart_is_named(place: Place) -> None:
     assert (code, "no gateway runs in" in err) == (1, True)
 
 
+async def test_what_cannot_be_read_ends_nothing(place: Place) -> None:
+    """A directory among the profiles, and one where the map was."""
+    async with place.daemon() as daemon:
+        await daemon.ready()
+        (place.config / "profiles" / "own.yaml").mkdir(parents=True)
+        code, _, err = await reload(place)
+        assert (code, "expected a file, this is a directory" in err) == (1, True)
+        (place.config / "profiles" / "own.yaml").rmdir()
+        (place.config / "site.yaml").rename(place.config / "away.yaml")
+        (place.config / "site.yaml").mkdir()
+        code, _, err = await reload(place)
+        assert (code, "site.yaml:1:1: expected a file" in err) == (1, True)
+        (place.config / "site.yaml").rmdir()
+        (place.config / "away.yaml").rename(place.config / "site.yaml")
+        draw(place, DAIRY, MOVED)
+        code, out, _ = await reload(place)
+        assert (code, "map taken over: zones changed: dairy" in out) == (0, True)
+        await daemon.stop()
+
+
 async def test_a_saved_map_is_taken_over_where_the_settings_say_so(place: Place) -> None:
     draw(place, "clock: {trust: always}", "clock: {trust: always}, watch: true", "gateway.yaml")
     async with place.daemon() as daemon:
