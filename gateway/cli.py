@@ -223,7 +223,9 @@ def replay(recording: Path, directory: Path | None, **options: Any) -> None:
 )
 @click.option("--config", "directory", type=Directory, required=True, help="Directory of the map.")
 @click.option("--device-class", type=click.Choice(["phone", "store_tag"]), help="Instead of the map's.")
-@click.option("--device", metavar="ID", help="Identity of the device you carry; without: the loudest.")
+@click.option(
+    "--device", metavar="ID", help="Identity of the device carried; without: the loudest (--recording: all)."
+)
 @stand
 @click.option("--follow", type=ReadableFile, help="Hear by a recording that is being written.")
 @click.option("--write", is_flag=True, help="Write calibration.yaml beside the map.")
@@ -245,7 +247,11 @@ def calibrate_verb(
 
     wanted = session.Wanted(directory, device_class, write)
     if recording is not None:
-        session.from_recording(recording, wanted, click.echo)
+        if wishes["follow"] is not None:
+            raise click.UsageError(
+                "--follow is for the guided walk, --recording for one that has been walked"
+            )
+        session.from_recording(recording, wanted, click.echo, wishes["device"])
     else:
         session.guided(wanted, Wishes(**wishes), click.echo)
 

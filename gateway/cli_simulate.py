@@ -55,6 +55,8 @@ def simulate_store(directory: Path, out: Path, **options: Any) -> None:
     from gateway.verbs import simulate as session
 
     trouble = Trouble(*(options.pop(name) for name in ("outside", "drift_db", "dead", "will")))
+    if trouble.will and not trouble.dead:
+        raise click.UsageError("--will is of receivers that die: name them with --dead")
     session.write_store(directory, out, trouble=trouble, **options)
 
 

@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway import __version__
-from gateway.assembly import Assembly, Configuration, endpoint_of, outbox_of, partner_of
+from gateway.assembly import Assembly, Configuration, outbox_of
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.control import ControlServer, Request
@@ -27,17 +27,14 @@ from gateway.desk import Desk
 from gateway.errors import GatewayError, NotConnectedError, RefusedError
 from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
-from gateway.links import LOOPBACK, words_of
-from gateway.model import PLATFORM, ConsentSignal
+from gateway.links import LOOPBACK, Link, words_of
+from gateway.model import ConsentSignal
 from gateway.notify import Notifier
 from gateway.outbox import Outbox
+from gateway.outlets import FAREWELL_S, Outlets
 from gateway.pump import Pump
 from gateway.reload import Reload
 from gateway.settings import GatewaySettings
-from gateway.sinks import Sink
-from gateway.sinks.courier import Courier
-from gateway.sinks.http import WebhookSink
-from gateway.sinks.mqtt import MqttSink, Uplink
 from gateway.sinks.questions import Questions
 from gateway.sources import Source
 from gateway.sources.relay import Relay
@@ -45,8 +42,6 @@ from gateway.status import Lookout, Reloaded, Status
 from gateway.synchronisation import synchronised
 from gateway.watch import watch
 
-FAREWELL_S = 1.5
-"""How long a clean stop lets the couriers carry what is queued and the state be said."""
 CLOCK_LOOK_S = 1.0
 
 _log = logging.getLogger("gateway.daemon")
@@ -102,17 +97,14 @@ class _Running:
         self._sources += consent_sources_of(assembly, self._lanes, clock, role="consent")
         self._desk = Desk(assembly, outbox, clock, self._custody.object)
         self._questions = Questions(self._overview, assembly.counts)
-        self._uplinks = list(self._make_uplinks())
-        self._webhooks = dict(self._make_webhooks())
-        self._couriers = [c for uplink in self._uplinks for c in uplink.couriers.values()]
-        self._couriers += [self._courier(name, "puback", sink) for name, sink in self._webhooks.items()]
-        self._custody.couriers = self._couriers
-        outbox.on_replaced = self._restate
+        self._outlets = Outlets(assembly, outbox, clock, state=self._state, questions=self._questions)
+        self._custody.couriers = self._outlets.couriers
+        outbox.on_replaced = self._outlets.restate
         lookout = Lookout(
             assembly, outbox, self._lanes, clock,
-            links=[way.link for way in self._ways()], progress=self._progress, reload=self._reloaded,
+            links=self._links, progress=self._progress, reload=self._reloaded,
         )  # fmt: skip
-        self._status = Status(lookout, self._desk.journey, self._say_state)
+        self._status = Status(lookout, self._desk.journey, self._outlets.restate)
 
     async def until(self, stop: asyncio.Event, hang_up: asyncio.Event, configuration: Configuration) -> None:
         async with self._custody:
@@ -133,13 +125,11 @@ class _Running:
             answering = group.create_task(
                 ControlServer(self._assembly.settings.gateway.state_dir, self._answer).run()
             )
-            carrying = [group.create_task(uplink.run()) for uplink in self._uplinks]
-            carrying += [group.create_task(webhook.run()) for webhook in self._webhooks.values()]
-            carrying += [group.create_task(courier.run()) for courier in self._couriers]
+            carrying = self._outlets.start(group)
             if self._assembly.settings.gateway.watch:
                 carrying.append(group.create_task(watch(self._reloading.files, self._reload)))
             self._notifier.ready()
-            telling = group.create_task(self._notifier.watch(self._progress, self._links))
+            telling = group.create_task(self._notifier.watch(self._progress, lambda: words_of(self._links)))
             showing = group.create_task(self._status.run())
             await stop.wait()
             _log.info("stopping")
@@ -150,7 +140,7 @@ class _Running:
             for task in hearing:
                 task.cancel()
             await _leave(self._relay)
-            await self._farewell()
+            await self._outlets.farewell()
             for task in [telling, showing, keeping, answering, *relaying, *carrying]:
                 task.cancel()
 
@@ -163,26 +153,6 @@ class _Running:
         stays, keys = await self._outbox.open_stays(), await self._outbox.keys_queued()
         await self._pump.store(pipeline.resume(stays, now_s, keys))
         await self._reloading.keep_map()
-
-    async def _farewell(self) -> None:
-        up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
-        is_any_up = up or any(webhook.link.state == "up" for webhook in self._webhooks.values())
-        try:
-            async with asyncio.timeout(FAREWELL_S if is_any_up else 0):
-                while any((await self._outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            pass  # what is queued stays on disk
-        for uplink in up:
-            try:
-                async with asyncio.timeout(FAREWELL_S):
-                    await uplink.say(alive=False)
-            except (TimeoutError, NotConnectedError, RefusedError):
-                continue
-
-    def _restate(self) -> None:
-        for uplink in self._uplinks:
-            uplink.restate()
 
     async def _overview(self, subject: str) -> bytes:
         return msgspec.json.encode(await self._desk.show(subject))
@@ -208,22 +178,13 @@ class _Running:
         """A disk that refuses is known and tried again; a new start would lose what waits for it."""
         return time.monotonic() if self._outbox.link.state == "down" else self._pump.progress
 
-    def _links(self) -> str:
-        """Which ways to the outside are up, and which are not, for an operator."""
-        return words_of(way.link for way in self._ways())
-
-    def _ways(self) -> tuple[Source | Uplink | WebhookSink, ...]:
-        return (*self._sources, *self._uplinks, *self._webhooks.values())
+    @property
+    def _links(self) -> list[Link]:
+        return [*(source.link for source in self._sources), *self._outlets.links]
 
     def _reloaded(self) -> Reloaded:
         last = self._reloading.last
         return Reloaded(last.at_s, tuple(last.in_brief()), tuple(last.waiting))
-
-    async def _say_state(self) -> None:
-        for uplink in self._uplinks:
-            if uplink.link.state == "up":
-                with contextlib.suppress(TimeoutError, NotConnectedError, RefusedError):
-                    await uplink.say(alive=True)
 
     async def _reload(self) -> None:
         self._notifier.reloading()
@@ -231,44 +192,6 @@ class _Running:
             await self._reloading.everything()
         finally:
             self._notifier.ready()
-
-    def _make_uplinks(self) -> Iterator[Uplink]:
-        settings, site = self._assembly.settings, self._assembly.site
-        for name in settings.brokers:
-            recipients = {r: s for r, s in settings.recipients.items() if s.via == name}
-            if not recipients:
-                continue
-            uplink = Uplink(
-                endpoint_of(settings, name),
-                f"{site.site}-{settings.gateway.id}-{name}-out",
-                site=site.site,
-                gateway=settings.gateway.id,
-                acknowledging=[r for r, s in recipients.items() if s.ack == "platform"],
-                state=self._state,
-                questions=self._questions if PLATFORM in recipients else None,
-            )
-            for recipient, wanted in recipients.items():
-                uplink.couriers[recipient] = self._courier(recipient, wanted.ack, MqttSink(uplink, recipient))
-            yield uplink
-
-    def _make_webhooks(self) -> Iterator[tuple[str, WebhookSink]]:
-        settings = self._assembly.settings
-        source = f"/sites/{self._assembly.site.site}/gateways/{settings.gateway.id}"
-        for name, recipient in settings.recipients.items():
-            if recipient.webhook is not None:
-                yield name, WebhookSink(partner_of(name, recipient.webhook), source)
-
-    def _courier(self, recipient: str, mode: Literal["platform", "puback"], sink: Sink) -> Courier:
-        return Courier(
-            recipient,
-            mode,
-            sink=sink,
-            outbox=self._outbox,
-            screen=self._assembly.screen,
-            clock=self._clock,
-            counts=self._assembly.counts,
-            backlog_per_s=self._assembly.settings.recipients[recipient].backlog_per_s,
-        )
 
     def _state(self, alive: bool) -> bytes:
         clock = {"time_s": self._clock(), "wall_s": time.time(), "rate": self._clock.rate}

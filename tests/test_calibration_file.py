@@ -104,6 +104,11 @@ REMARKS = [
         "the map has changed since calibration.yaml was walked; walk again",
         "not in calibration.yaml and therefore not reported, somebody there is outside: oil",
     ]),
+    ("site.yaml", "{id: wine,", "{id: oil,", [
+        "the map has changed since calibration.yaml was walked; walk again",
+        "in calibration.yaml and no zones of the map any more: wine",
+        "not in calibration.yaml and therefore not reported, somebody there is outside: oil",
+    ]),
     ("calibration.yaml", "outside_evidence: 0.0", "outside_evidence: 0.8", [
         "calibration.yaml is of an older form: its outside_evidence favours places under `predicted`, and there "
         "are none; walk again, or move the spots of `outside` where nobody stood to `predicted`",
@@ -168,6 +173,21 @@ def test_zones_that_sound_alike_get_advice(shop: Path) -> None:
     alike = "".join(walk_lines(("milk", "milk"))).replace(f'{T0 + 40}, "label": {{"device": "{TAG}", "zone": "milk"', f'{T0 + 40}, "label": {{"device": "{TAG}", "zone": "eggs"')  # fmt: skip
     (shop / "walk.jsonl").write_text(alike)
     assert "eggs and milk cannot be told apart: merge them, or move a receiver" in calibrate(shop).stdout
+
+
+def test_one_device_of_a_walk_can_be_named(shop: Path) -> None:
+    """Two walked, the other one somewhere else; a device that is not in the recording is no walk."""
+    other = [
+        line.replace(TAG, TAG[:-1] + "2").replace("010001c5", "010002c5") for line in walk_lines(("wine",))
+    ]
+    lines = walk_lines(("milk", "eggs")) + other
+    (shop / "walk.jsonl").write_text("".join(sorted(lines, key=lambda line: json.loads(line)["t"])))
+    assert "wine: 40 s" in calibrate(shop).stdout
+    assert "not walked: wine." in calibrate(shop, "--device", TAG).stdout
+    nobody = calibrate(shop, "--device", TAG[:-1] + "9")
+    assert (nobody.exit_code, "is not heard while a label says" in nobody.stderr) == (1, True)
+    both = calibrate(shop, "--follow", str(shop / "walk.jsonl"))
+    assert (both.exit_code, "--follow is for the guided walk" in both.stderr) == (2, True)
 
 
 def test_a_recording_without_labels_is_no_walk(shop: Path) -> None:

@@ -58,6 +58,11 @@ def demo(tmp_path: Path) -> Path:
         (["--version"], 0, "core: "),
         (["check", ROOT / "config" / "store"], 0, "fine. 8 zones, 4 receivers"),
         (["check", "nowhere"], 2, "does not exist"),
+        (
+            ["simulate", "store", "--config", ROOT / "config" / "store", "--out", "x.jsonl", "--will"],
+            2,
+            "--dead",
+        ),
         (["run"], 2, "Missing option '--config'"),
         (["profiles", "test"], 0, "vectors pass"),
         (["profiles", "list"], 0, "owntracks/+/+"),

@@ -27,6 +27,8 @@ def remarks(site: SiteMap) -> Iterator[str]:
             "are none; walk again, or move the spots of `outside` where nobody stood to `predicted`"
         )
     walked = {spot.zone for spot in learned.spots}
+    if gone := walked - {zone.id for zone in site.zones} - {OUTSIDE}:
+        yield f"in {FILE} and no zones of the map any more: {_few(gone)}"
     if missing := [zone.id for zone in leaves(site) if zone.id not in walked]:
         yield f"not in {FILE} and therefore not reported, somebody there is outside: {_few(missing)}"
     if unused := [link for link in links if link not in learned.links]:

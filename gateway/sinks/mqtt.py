@@ -76,7 +76,7 @@ class Uplink:
         self._keep(self._say_again())
 
     async def _say_again(self) -> None:
-        with contextlib.suppress(NotConnectedError, RefusedError):
+        with contextlib.suppress(TimeoutError, NotConnectedError, RefusedError):
             await self.say(alive=True)
 
     async def _greet(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from gateway.status.vitals import Lookout, Vitals
@@ -41,7 +41,7 @@ def health(vitals: Vitals) -> dict[str, Any]:
 class HealthTeller:
     """Calls `tell` when what it says has changed, and never more often than every `SAY_S`."""
 
-    def __init__(self, lookout: Lookout, tell: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, lookout: Lookout, tell: Callable[[], None]) -> None:
         self.health: dict[str, Any] | None = None
         """None: not looked yet."""
         self._lookout = lookout
@@ -52,5 +52,5 @@ class HealthTeller:
             now = health(await self._lookout.look())
             if now != self.health:
                 self.health = now
-                await self._tell()
+                self._tell()
             await asyncio.sleep(SAY_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from gateway.assembly import page_token
@@ -16,7 +16,7 @@ from gateway.status.vitals import Lookout
 class Status:
     """Run it as a task. ConfigError for a token that cannot serve."""
 
-    def __init__(self, lookout: Lookout, journey: Journey, tell: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, lookout: Lookout, journey: Journey, tell: Callable[[], None]) -> None:
         """`tell` is called when `health` has changed."""
         settings = lookout.assembly.settings
         self._lookout = lookout

@@ -38,11 +38,13 @@ class Wanted(Struct, frozen=True):
     write: bool
 
 
-def from_recording(path: Path, wanted: Wanted, say: Say) -> None:
-    """ConfigError or RecordingError where the files cannot serve."""
+def from_recording(path: Path, wanted: Wanted, say: Say, device: str | None = None) -> None:
+    """By all devices that carry labels, or by one. ConfigError, RecordingError where files cannot serve."""
     site = load_site(wanted.directory, walked=False)
     heard = _Heard(path, wanted.directory, site)
-    walk = samples(heard, _links(site))
+    walk = [sample for sample in samples(heard, _links(site)) if device in {None, sample.device}]
+    if device is not None and not walk:
+        raise RecordingError(f"{path.name}: {device} is not heard while a label says where it stands")
     try:
         _learn(walk, heard.last_s, site, wanted, say)
     except ValueError as error:
@@ -145,7 +147,7 @@ def report(fitted: Fitted, told: list[Separation], site: SiteMap) -> Iterator[st
     """One line a zone, then what to do about it."""
     apart = {separation.zone: separation for separation in told}
     for zone in fitted.zones:
-        line = f"{zone.zone}: {zone.seconds} s, {zone.links} receivers"
+        line = f"{zone.zone}: {zone.seconds} s, {zone.links} receiver{'' if zone.links == 1 else 's'}"
         near = apart.get(zone.zone)
         yield line if near is None else f"{line}; told apart from {near.neighbour}: {near.accuracy:.0%}"
     short = [zone.zone for zone in fitted.zones if zone.seconds < SHORT_S]
