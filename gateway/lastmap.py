@@ -17,13 +17,13 @@ import msgspec
 from gateway.assembly import Configuration, read_configuration
 from gateway.durable import replace_whole
 from gateway.errors import ConfigError, Problem
-from gateway.located import MAX_BYTES
 from gateway.profiles import profiles_of
 from gateway.settings import look
 
 NAME = "last-map.json"
 MAP_FILES = ("site.yaml", "calibration.yaml")
 OUTLINES = "*.geojson"
+MOST_BYTES = 16 << 20
 
 _log = logging.getLogger("gateway.map")
 
@@ -37,9 +37,11 @@ def map_files(directory: Path) -> list[Path]:
 def keep(state_dir: Path, directory: Path) -> None:
     """Remember the map of this directory, which is right. A disk that refuses is told and no more."""
     try:
-        files = {path.name: path.read_bytes() for path in map_files(directory)}
-        if sum(map(len, files.values())) > 16 * MAX_BYTES:
+        there = map_files(directory)
+        if sum(path.stat().st_size for path in there) > MOST_BYTES:
+            _log.warning("the map was not kept for a start without one: more than 16 MiB")
             return
+        files = {path.name: path.read_bytes() for path in there}
         data = msgspec.json.encode(files)
         if not (state_dir / NAME).exists() or (state_dir / NAME).read_bytes() != data:
             replace_whole(state_dir / NAME, data)

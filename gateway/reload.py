@@ -20,8 +20,10 @@ from gateway.assembly import Assembly, Configuration, identity_keys_of, read_con
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
+from gateway.core.propagation import radio_map
 from gateway.errors import ConfigError, Problem
 from gateway.lanes import Lanes
+from gateway.located import MAX_BYTES
 from gateway.model import ConsentSignal, SiteMap
 from gateway.pump import Pump
 from gateway.settings.restarts import waiting
@@ -111,7 +113,8 @@ class Reload:
         old, new = assembly.site, _named(candidate.site, assembly.site.site)
         if new == old:
             return
-        # No await before the swap: it falls between two signals.
+        await asyncio.to_thread(radio_map, new)  # remembered: the swap itself is quick
+        # No await from here to the swap: it falls between two signals.
         outcome = assembly.pipeline.replace_site(new, zone_facts(new))
         assembly.site = new
         report.taken.append(f"map taken over: {changes(old, new)}")
@@ -190,5 +193,14 @@ def _digest(directory: Path) -> bytes:
     """Of the firmware profiles that belong to a configuration."""
     digest = hashlib.sha256()
     for path in sorted((directory / "profiles").glob("*.yaml")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(path.name.encode() + b"\0" + _content(path) + b"\0")
     return digest.digest()
+
+
+def _content(path: Path) -> bytes:
+    """No more than a profile may be long; of what cannot be read, why."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        return str(error).encode()

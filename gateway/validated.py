@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
+import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from gateway.errors import ConfigError, Problem
@@ -16,17 +17,36 @@ from gateway.located import Document, did_you_mean, shown
 T = TypeVar("T")
 
 
-def validate(document: Document, model: type[T]) -> T:
+def validate(document: Document, model: type[T], *, private: bool = False) -> T:
     """The document as `model` (a pydantic model, or any type that pydantic understands).
 
     ConfigError with every problem, worded for operators; a ValueError raised in a validator keeps its words.
+    `private`: what the file says names people, so that its values are not repeated, as in a log.
     """
     kind: Any = model
     try:
         return cast(T, _adapter(kind).validate_python(document.data))
     except ValidationError as e:
         found = e.errors(include_url=False)
-    raise ConfigError(sorted({_problem(document, model, error) for error in found})) from None
+    raise ConfigError(_either({_problem(document, model, error, private) for error in found})) from None
+
+
+def _either(problems: Collection[Problem]) -> list[Problem]:
+    """One problem for each value that is none of several forms."""
+    merged: dict[tuple[int, int, str, str], Problem] = {}
+    for problem in sorted(problems):
+        wanted, _, got = problem.text.partition(", got ")
+        place = (problem.line, problem.column, problem.key, got)
+        if place in merged and wanted.startswith(_EXPECT) and merged[place].text.startswith(_EXPECT):
+            before = merged[place].text.partition(", got ")[0]
+            text = f"{before} or {wanted.removeprefix(_EXPECT)}" + (f", got {got}" if got else "")
+            merged[place] = msgspec.structs.replace(problem, text=text)
+        else:
+            merged[place if place not in merged else (*place[:3], problem.text)] = problem
+    return list(merged.values())
+
+
+_EXPECT = "expected "
 
 
 @lru_cache(maxsize=64)
@@ -34,7 +54,7 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
-def _problem(document: Document, model: Any, error: Any) -> Problem:
+def _problem(document: Document, model: Any, error: Any, private: bool) -> Problem:
     kind, path = error["type"], error["loc"]
     if kind == "missing":
         last = path[-1]
@@ -45,26 +65,32 @@ def _problem(document: Document, model: Any, error: Any) -> Problem:
         hint = did_you_mean(str(path[-1]), known) or (known and "; known here: " + ", ".join(known)) or ""
         return document.problem(path, f"unknown key{hint}", at_key=True)
     at_key = path[-1:] == ("[key]",)
-    return document.problem(path[:-1] if at_key else path, _wording(error), at_key=at_key)
+    return document.problem(path[:-1] if at_key else path, _wording(error, private), at_key=at_key)
 
 
-def _wording(error: Any) -> str:
+def _wording(error: Any, private: bool) -> str:
+    text, got = _words(error)
+    return text if private or not got else f"{text}, got {got}"
+
+
+def _words(error: Any) -> tuple[str, str]:
+    """What is wrong, and the value where that is no part of it."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind in ("value_error", "assertion_error"):
-        return str(context["error"])
+        return str(context["error"]), ""
     if kind in _EXPECTED:
         quote = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
-        return f"expected {_EXPECTED[kind]}, got {shown(value)}{quote}"
+        return f"expected {_EXPECTED[kind]}", f"{shown(value)}{quote}"
     if kind in ("literal_error", "enum", "union_tag_invalid"):
         listed = context.get("expected") or context.get("expected_tags", "")
         names = [quoted or bare for quoted, bare in re.findall(r"'([^']*)'|\b([0-9.]+)\b", listed)]
         near = did_you_mean(value, names) if isinstance(value, str) else ""
         got = context["tag"] if kind == "union_tag_invalid" else shown(value)
-        return f"expected {' or '.join(filter(None, (', '.join(names[:-1]), names[-1])))}, got {got}{near}"
+        return f"expected {' or '.join(filter(None, (', '.join(names[:-1]), names[-1])))}", f"{got}{near}"
     if kind in _LIMITS:
         word, key = _LIMITS[kind]
-        return f"{word.format(context[key])}, got {shown(value)}"
-    return str(error["msg"]).replace("Input should be", "expected")
+        return word.format(context[key]), shown(value)
+    return str(error["msg"]).replace("Input should be", "expected"), ""
 
 
 _EXPECTED = {

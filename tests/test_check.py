@@ -183,8 +183,8 @@ def test_a_map_of_a_thousand_lines_is_checked_in_a_second_and_a_half(tmp_path: P
     (tmp_path / "site.yaml").write_text("".join(lines))
     (tmp_path / "gateway.yaml").write_text(SETTINGS)
     (tmp_path / "consent.yaml").write_text("[]\n")
-    spent_s = []
-    for _ in range(3):
+    spent_s: list[float] = []
+    while len(spent_s) < 6 and (not spent_s or min(spent_s) > 1.5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-m", "gateway", "check", tmp_path], check=False, capture_output=True, cwd=ROOT
@@ -199,3 +199,22 @@ def test_profiles_of_ones_own_are_checked_too(tmp_path: Path) -> None:
     laid_out(ROOT / "tests" / "broken_configs" / "own-profile", tmp_path)
     with pytest.raises(ConfigError, match=r"profiles/lorry\.yaml"):
         profiles_of(tmp_path)
+
+
+def test_what_the_consent_file_says_of_people_is_not_repeated(tmp_path: Path, shipped: Profiles) -> None:
+    """A reload logs problems, and no log names anybody."""
+    laid_out(ROOT / "tests" / "broken_configs" / "consent-identities", tmp_path)
+    named = ("kate-4711", "vehicle:kate", "ibeacon:x")
+    (tmp_path / "consent.yaml").write_text(
+        "- {subject: [kate-4711], version: 1}\n"
+        "- {subject: a, version: kate-4711, identities: vehicle:kate}\n"
+        "- {subject: a, version: 1, identities: [[ibeacon:x]], age: kate-4711}\n"
+    )
+    found = look(tmp_path, profiles=shipped)
+    assert len(found.problems) == 5
+    (tmp_path / "consent.yaml").write_text(
+        "- {subject: kate-4711, version: 1, identities: [vehicle:kate, ibeacon:x]}\n"
+    )
+    texts = [str(p) for p in [*found.problems, *look(tmp_path, profiles=shipped).warnings]]
+    assert len(texts) >= 7
+    assert [text for text in texts for name in named if name in text] == []

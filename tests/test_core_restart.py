@@ -158,6 +158,19 @@ def test_another_floor_plan_keeps_the_belief_in_equal_zones() -> None:
     ]
 
 
+def test_who_fell_silent_before_another_map_came_is_forgotten_after_it() -> None:
+    """Its row has the same number and the same deadline in both."""
+    core = Core(shop())
+    core.observe(standing("bread", 0, 9))
+    core.advance(T0 + 60)
+    new = shop()
+    moved = [msgspec.structs.replace(z, at=(z.at[0] + 1, z.at[1])) if z.at else z for z in new.zones]
+    core.replace_site(msgspec.structs.replace(new, zones=tuple(moved)))
+    assert core.devices_of("anna")
+    assert core.advance(T0 + 600) == []
+    assert core.devices_of("anna") == []
+
+
 @pytest.mark.parametrize("junk", [b"", b"\xc1", b"\x80", msgspec.msgpack.encode({"version": 99})])
 def test_a_snapshot_that_is_none_is_refused(junk: bytes) -> None:
     with pytest.raises(ValueError, match="snapshot"):

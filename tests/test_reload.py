@@ -111,7 +111,7 @@ async def test_one_zone_is_moved_and_the_stay_in_the_other_goes_on(place: Place)
         ("site.yaml", DAIRY, "{id: dairy, kind: shelve, at: [27, 5]}", "site.yaml:8:27: floors.ground.zones.dairy.kind"),
         ("site.yaml", "floors:", "floors: [", "a value is missing before this"),
         ("gateway.yaml", "zones: [car-park]", "zones: [carpark]", "unknown zone 'carpark'; did you mean car-park?"),
-        ("consent.yaml", '"version": 1', '"version": 0', "0.version: must be at least 1, got 0"),
+        ("consent.yaml", '"version": 1', '"version": 0', "0.version: must be at least 1"),
     ],
     ids=["a mistake", "no YAML", "a name of the settings", "the consent file"],
 )  # fmt: skip
@@ -185,6 +185,26 @@ async def test_what_waits_for_a_restart_is_named(place: Place) -> None:
         await daemon.stop()
     code, _, err = await reload(place)
     assert (code, "no gateway runs in" in err) == (1, True)
+
+
+async def test_what_cannot_be_read_ends_nothing(place: Place) -> None:
+    """A directory among the profiles, and one where the map was."""
+    async with place.daemon() as daemon:
+        await daemon.ready()
+        (place.config / "profiles" / "own.yaml").mkdir(parents=True)
+        code, _, err = await reload(place)
+        assert (code, "expected a file, this is a directory" in err) == (1, True)
+        (place.config / "profiles" / "own.yaml").rmdir()
+        (place.config / "site.yaml").rename(place.config / "away.yaml")
+        (place.config / "site.yaml").mkdir()
+        code, _, err = await reload(place)
+        assert (code, "site.yaml:1:1: expected a file" in err) == (1, True)
+        (place.config / "site.yaml").rmdir()
+        (place.config / "away.yaml").rename(place.config / "site.yaml")
+        draw(place, DAIRY, MOVED)
+        code, out, _ = await reload(place)
+        assert (code, "map taken over: zones changed: dairy" in out) == (0, True)
+        await daemon.stop()
 
 
 async def test_a_saved_map_is_taken_over_where_the_settings_say_so(place: Place) -> None:

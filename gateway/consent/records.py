@@ -117,7 +117,7 @@ def load_deny_list(path: Path, name: str | None = None) -> list[str]:
     """Subjects and identities that no consent can release. ConfigError with every problem of the file, which
     is called `name` there."""
     document = load(path, name=name, top=list)
-    validate(document, list[Reference])
+    validate(document, list[Reference], private=True)
     listed: list[str] = document.data
     return listed
 
@@ -128,6 +128,6 @@ def load_consent_file(path: Path, name: str | None = None) -> list[dict[str, Any
     Returned unparsed, because the register takes records from a file and from a feed alike.
     """
     document = load(path, name=name, top=list)
-    validate(document, list[SubjectRecord])
+    validate(document, list[SubjectRecord], private=True)
     records: list[dict[str, Any]] = document.data
     return records

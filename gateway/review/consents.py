@@ -11,6 +11,7 @@ import msgspec
 from gateway.consent import SubjectRecord
 from gateway.errors import ConfigError, Problem
 from gateway.located import Document, did_you_mean, load
+from gateway.model import OPERATOR
 from gateway.review.places import Path
 from gateway.settings import SiteLook
 from gateway.settings.gateway import GatewaySettings
@@ -76,11 +77,15 @@ def _names(
     """Each unknown name once, where it stands first."""
     purposes = {term for recipient in settings.recipients.values() for term in recipient.purposes}
     purposes |= {counting.purpose for counting in settings.counts}
+    recipients = set(settings.recipients)
+    if settings.page.shows is not None:
+        recipients.add(OPERATOR)
+        purposes.add(settings.page.shows.purpose)
     seen: set[tuple[str, str]] = set()
     for r, record in enumerate(records):
         for c, consent in enumerate(record.consents):
             lists: list[tuple[str, str, Collection[str], Collection[str] | None]] = [
-                ("recipients", "recipient", consent.recipients, settings.recipients),
+                ("recipients", "recipient", consent.recipients, recipients),
                 ("purposes", "purpose", consent.purposes, purposes),
                 ("zones", "zone", () if consent.zones == "all" else consent.zones, zones),
             ]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time, tzinfo
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 from zoneinfo import ZoneInfo
@@ -114,13 +114,16 @@ def _play(
 def _compare(path: Path, directory: Path, old: Path, wanted: Wanted) -> None:
     """Both runs have the same keys, so that pseudonyms are the same for the same person."""
     told: dict[Path, list[Told]] = {}
+    length: int | None = None
     for each in (old, directory):
+        signals = _Counted(recording.read(path), length)
         events: list[Told] = []
 
         def emit(line: bytes, events: list[Told] = events) -> None:
             events.append(against.told_of(line))
 
-        _play(recording.read(path), each, wanted, emit, lambda _: Keys(bytes(KEY_BYTES)))
+        _play(signals, each, wanted, emit, lambda _: Keys(bytes(KEY_BYTES)))
+        length = signals.taken
         told[each] = events
     found = differences(told[old], told[directory])
     zone = ZoneInfo(load_site(directory).timezone)
@@ -128,6 +131,20 @@ def _compare(path: Path, directory: Path, old: Path, wanted: Wanted) -> None:
         for line in against.as_json(found) if wanted.as_json else against.as_table(found, zone):
             file.write(line.encode() + b"\n")
     print(against.summary(found, len(told[old]), len(told[directory])), file=sys.stderr)
+
+
+class _Counted:
+    """The first `most` signals, all for None; a recording that grows is as long for the second as for the
+    first who reads it."""
+
+    def __init__(self, signals: Iterable[Signal], most: int | None) -> None:
+        self._signals = islice(signals, most)
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[Signal]:
+        for signal in self._signals:
+            self.taken += 1
+            yield signal
 
 
 def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
