@@ -147,7 +147,7 @@ class Outage:
     ("hours", "limits"),
     [
         pytest.param(0.1, Limits(max_bytes=64 << 20), id="fits"),
-        pytest.param(0.3, Limits(max_bytes=3 << 20), id="does_not_fit"),
+        pytest.param(0.15, Limits(max_bytes=3 << 19), id="does_not_fit"),
         pytest.param(LONG_H, DEFAULTS, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(14_400)]),
     ],
 )
