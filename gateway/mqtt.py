@@ -33,6 +33,7 @@ from gateway.mqtt_reach import CONNECT_TIMEOUT_S, reach
 from gateway.mqtt_reasons import (
     BROKEN,
     NO_MATCHING_SUBSCRIBERS,
+    NO_WELCOME,
     PACKET_TOO_LARGE,
     Meaning,
     meaning,
@@ -326,10 +327,12 @@ class Connection:
         client._on_connect(*said)
 
     def _left(self, client: aiomqtt.Client, *said: Any) -> None:
-        """paho's callback for the end; aiomqtt's own forgets it where it comes with the welcome."""
+        """paho's callback for the end; aiomqtt's own forgets it where it comes before or with the welcome."""
         _, _, flags, code, _ = said
         if flags.is_disconnect_packet_from_server:
             self._told = code.value
+        if not client._connected.done():
+            client._connected.set_exception(aiomqtt.MqttError(NO_WELCOME))
         client._on_disconnect(*said)
 
     def _confirm(self, _client: Any, _userdata: Any, mid: int, code: ReasonCode, _properties: Any) -> None:

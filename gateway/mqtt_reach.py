@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 CONNECT_TIMEOUT_S = 10.0
@@ -24,7 +25,8 @@ async def reach(host: str, port: int) -> socket.socket:
                 await loop.sock_connect(opened, address)
         except OSError as error:  # TimeoutError is one
             opened.close()
-            failed = error if str(error) else OSError(f"no answer within {CONNECT_TIMEOUT_S:g} s")
+            words = os.strerror(error.errno) if error.errno else f"no answer within {CONNECT_TIMEOUT_S:g} s"
+            failed = OSError(words)
         except BaseException:
             opened.close()
             raise

@@ -25,6 +25,7 @@ class Meaning(Struct, frozen=True):
     """Trying again helps only when somebody has changed something, so it is done slowly."""
 
 
+NO_WELCOME: Final = "closed before its welcome; does the broker speak this version of MQTT, or want TLS?"
 BROKEN: Final = Meaning("the connection broke", is_lasting=False)
 
 _LASTING: Final[Mapping[int, str]] = {

@@ -55,7 +55,8 @@ async def flooded(place: Place, seconds: float, a_second: float = 5_000.0) -> Fl
     rng, each = random.Random(11), round(a_second / BATCHES_A_SECOND)
     source = foreigners(rng)
     # Made beforehand, so that the flood is the daemon's to bear and not this process's; sent again in turn.
-    batches = [[next(source) for _ in range(each)] for _ in range(max(1, 2 * ADDRESSES // each))]
+    needed = min(2 * ADDRESSES // each, round(seconds * BATCHES_A_SECOND))
+    batches = [[next(source) for _ in range(each)] for _ in range(needed)]
     bodies = [msgspec.json.encode(batch) for batch in batches]
     async with consuming(Receiver, place, "platform") as at, sender(place) as s, place.daemon() as daemon:
         await daemon.ready()

@@ -30,6 +30,8 @@ class Published:
 class Scripted:
     """Use as `async with`. What it does can be changed while it runs."""
 
+    version: int = 5
+    """5, or 3 for MQTT 3.1.1, of which it knows CONNECT and its refusal."""
     welcome: int = 0
     """Reason code of each CONNACK."""
     properties: bytes = b""
@@ -60,7 +62,7 @@ class Scripted:
         await asyncio.sleep(0)
 
     def endpoint(self) -> Endpoint:
-        return Endpoint("central", "127.0.0.1", self.port)
+        return Endpoint("central", "127.0.0.1", self.port, version=self.version)
 
     def disconnect(self, code: int) -> None:
         """To whoever is connected."""
@@ -92,7 +94,8 @@ class Scripted:
         match command & 0xF0:
             case 0x10:
                 self.connects_s.append(time.monotonic())
-                said = bytes([0, self.welcome, len(self.properties)]) + self.properties
+                properties = bytes([len(self.properties)]) + self.properties if self.version == 5 else b""
+                said = bytes([0, self.welcome]) + properties
                 writer.write(bytes([CONNACK, len(said)]) + said)
                 if self.welcome:
                     writer.close()

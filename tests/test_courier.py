@@ -185,3 +185,20 @@ async def test_a_tombstone_passes_the_window_so_that_counting_through_goes_on(
     assert at.sink.sent == [*range(1, 12), 26]  # the one that was removed made room for one more
     await at.acknowledge(through=10)
     await until(lambda: len(at.sink.sent) >= 20)
+
+
+async def test_a_tombstone_passes_a_backlog_that_waits_for_acknowledgement(
+    bench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage all of it is backlog, the tombstone of its first events stands at its end."""
+    monkeypatch.setattr(courier, "OUTSTANDING", 10)
+    monkeypatch.setattr(courier, "LIVE_S", -1.0)
+    at = await bench("platform")
+    at.sink.refuses = True
+    await at.happen(25)
+    await at.outbox.remove("platform", [1], "capped")
+    at.sink.refuses = False
+    await until(lambda: 26 in at.sink.sent)
+    assert set(at.sink.sent) == {2, 3, 4, 5, 6, 26}, "half of the room, and the tombstone"
+    await at.acknowledge(through=6)
+    await until(lambda: 11 in at.sink.sent)

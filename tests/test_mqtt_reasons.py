@@ -23,6 +23,7 @@ from gateway.links import SLOWLY_S, Link, full_jitter, slow_jitter
 from gateway.model import Presence
 from gateway.mqtt import Connection
 from gateway.outbox import Outbox, Transaction
+from gateway.sinks import Delivery, Tombstone
 from gateway.sinks.courier import Courier
 from gateway.sinks.mqtt import MqttSink, Uplink
 
@@ -77,6 +78,25 @@ async def test_a_client_that_is_not_let_in(
     said = [r.message for r in caplog.records if r.name == "gateway.links"]
     assert len(said) == 1, "one line, however often it is tried"
     assert ("slowly" in said[0]) is is_slow
+
+
+OF_3_1_1 = [
+    (1, "does the broker speak this version of MQTT", False),
+    (3, "unavailable", False),
+    (4, "user name or password is wrong", True),
+    (5, "does not let this client in", True),
+]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("code", "words", "is_slow"), OF_3_1_1)
+async def test_a_client_that_is_not_let_in_by_an_older_broker(code: int, words: str, is_slow: bool) -> None:
+    async with Scripted(version=3, welcome=code) as broker:
+        connection = Connection(broker.endpoint(), "gw", Link("sink central"))
+        async with running(connection):
+            await until(lambda: words in connection.link.detail)
+            await asyncio.sleep(0.3)
+            assert (len(broker.connects_s) == 1) is is_slow
 
 
 LACKS = [(bytes([MAXIMUM_QOS, 0]), "QoS 1"), (bytes([RETAIN_AVAILABLE, 0]), "retained")]
@@ -243,6 +263,9 @@ PURPOSE = Purpose("dpv:PersonalisedBenefits", "eu-gdpr:A6-1-a", frozenset(["ente
 ZONES = {"cereals": ("shelf", "Cereals"), "long": ("shelf", "L" * 2_000)}
 
 
+DELIVERY = Delivery(Tombstone("t-1", NOON_S, b'{"ranges":[[1,1]],"reason":"capped"}'), 2, "g", NOON_S, False)
+
+
 class Way:
     """One recipient in PUBACK mode, from the outbox to a scripted broker."""
 
@@ -329,6 +352,20 @@ async def test_what_is_forbidden_is_kept_said_once_and_tried_slowly(
         assert sequences(broker) == [1, 2]
         assert await made.outbox.backlog() == {"platform": 2}
     assert sum("ACL" in r.message for r in caplog.records) == 1
+
+
+async def test_a_recipient_that_is_forbidden_slows_down_nobody_else(tmp_path: Path) -> None:
+    forbidding = Scripted(answer=lambda p: 0x87 if "/partner/" in p.topic else 0)
+    async with forbidding as broker, way(broker, tmp_path) as made:
+        await made.uplink.connection.wait_up()
+        forbidden = MqttSink(made.uplink, "partner")
+        with pytest.raises(RefusedError, match="ACL"):
+            await forbidden.send(DELIVERY)
+        waiting = asyncio.create_task(forbidden.ready())
+        await made.happen(*["cereals"] * 20)
+        await made.emptied()
+        assert not waiting.done()
+        waiting.cancel()
 
 
 async def test_nobody_who_is_subscribed_is_no_delivery(tmp_path: Path) -> None:

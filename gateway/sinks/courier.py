@@ -108,8 +108,10 @@ class Courier:
             if is_new or self._has_failed or self._resend_due():
                 self._connection = connection
                 await self._start_over()
-            if (room := await self._room()) <= 0:
+            room = await self._room()
+            if room <= (OUTSTANDING // 2 if self._backlog else 0):
                 await self._carry_tombstones()
+            if room <= 0:
                 await asyncio.sleep(LOOK_AGAIN_S / 10)
                 continue
             carried = await self._carry_live(min(WINDOW, room))
@@ -186,7 +188,7 @@ class Courier:
 
     async def _carry_tombstones(self) -> None:
         """They pass what waits: an application that counts through may be waiting for one of them."""
-        after = max(self._cursor, self._buried)
+        after = max(self._backlog[0][0] if self._backlog else self._cursor, self._buried)
         rows = await self._outbox.tombstones(self._recipient, after, WINDOW)
         if self._outbox.generation != self._generation:
             return
