@@ -256,11 +256,10 @@ class Outbox:
     async def swept(self, asked: int) -> None:
         await self._writer.written(partial(self._store.swept, asked), at_once=True)
 
-    async def discard_quarantined(self, *, only_old: bool = False) -> None:
-        """Damaged stores that were put aside are deleted; `only_old`: those that are due by their age."""
-        discard = self._store.discard_old if only_old else self._store.discard_quarantined
+    async def discard_due(self) -> None:
+        """Damaged stores that were put aside are deleted, where a withdrawal or their age has doomed them."""
         try:
-            gone = await self._in_thread(discard)
+            gone = await self._in_thread(self._store.discard_due)
         except OSError as error:
             raise StoreError(f"{self._path}: what was put aside cannot be deleted: {error}") from error
         if gone:

@@ -295,9 +295,11 @@ class Store:
 
     def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason) -> int:
         """Removes every queued event of the subjects at every recipient, and their open stays; keeps their
-        bars; asks for a sweep.
+        bars; dooms what lies aside; asks for a sweep.
         """
         self._erased = True
+        if self.quarantined:
+            quarantine.doom(self._path)
         subjects = {w.key for w in withdrawals}
         find = "SELECT recipient, sequence, subject_key FROM queued WHERE kind = 'event' ORDER BY 1, 2"
         found = [(name, sequence) for name, sequence, key in self._db.execute(find) if key in subjects]
@@ -328,18 +330,10 @@ class Store:
         """By subject key."""
         return sorted(self._bars.held.items())
 
-    def discard_quarantined(self) -> int:
-        """Damaged files that were put aside go; how many there were."""
-        asides = quarantine.quarantined(self._path)
-        for aside in asides:
-            quarantine.discard(aside)
-        self.quarantined = 0
-        return len(asides)
-
-    def discard_old(self) -> int:
-        """Likewise, of those that are due by their age."""
-        gone = quarantine.discard_old(self._path, self._clock())
-        self.quarantined -= gone
+    def discard_due(self) -> int:
+        """Damaged files that a withdrawal or their age has doomed go; how many there were."""
+        gone = quarantine.discard_due(self._path, self._clock())
+        self.quarantined = len(quarantine.quarantined(self._path))
         return gone
 
 
