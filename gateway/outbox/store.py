@@ -38,6 +38,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _SALVAGED_AT_ONCE = 1000
+_LOOK_EVERY = 16
+"""Events between two looks at the size: what comes in between fits in the reserve."""
 _DAMAGE = {
     sqlite3.SQLITE_IOERR_READ,
     sqlite3.SQLITE_IOERR_SHORT_READ,
@@ -75,7 +77,7 @@ class Store:
         self._stored_s = 0.0
         self._erased = False
         self._is_open = False
-        self._capped = 0
+        self._capped = self._unlooked = 0
         self.generation = ""
         self.quarantined = 0
         """Damaged files that lie aside."""
@@ -268,8 +270,11 @@ class Store:
         return queued + self._keep_within()
 
     def _keep_within(self) -> int:
-        if self._space.is_full():
-            self._capped += self._space.make_room()
+        self._unlooked += 1
+        if self._unlooked >= _LOOK_EVERY:
+            self._unlooked = 0
+            if self._space.is_full():
+                self._capped += self._space.make_room()
         return 0
 
     def _cap(self, recipient: str, sequences: list[int]) -> int:

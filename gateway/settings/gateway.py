@@ -314,7 +314,7 @@ class Audit(Section):
 class OutboxClass(Section):
     """Events that are alike in what they are worth; `changes` and `purposes` left out: all."""
 
-    changes: Annotated[tuple[Change | Literal["counted"], ...], AfterValidator(_some)] | None = None
+    changes: Annotated[tuple[Literal[Change, "counted"], ...], AfterValidator(_some)] | None = None
     purposes: Annotated[tuple[Annotated[str, AfterValidator(_term)], ...], AfterValidator(_some)] | None = (
         None
     )
