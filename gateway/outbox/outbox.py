@@ -247,7 +247,7 @@ class Outbox:
 
     async def vacuum(self, pages: int) -> int:
         """Gives up to `pages` free pages back to the file system; how many are left."""
-        return await self._attempt(self._store.vacuum, pages)
+        return await self._asked(partial(self._store.vacuum, pages))
 
     async def sweep_due(self) -> int:
         """The number under which a sweep was asked for and is not done; 0: none."""
@@ -312,10 +312,13 @@ class Outbox:
     # --- the thread ---
 
     async def _read(self, ask: Callable[[Reads], _T]) -> _T:
+        return await self._asked(lambda: ask(self._store.reads))
+
+    async def _asked(self, work: Callable[[], _T]) -> _T:
         try:
-            return await self._attempt(lambda: ask(self._store.reads))
+            return await self._attempt(work)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+            raise StoreError(f"{self._path}: cannot be used now: {error}") from error
 
     async def _attempt(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """In the thread; where that has replaced a damaged store, the new one is taken up."""
