@@ -14,6 +14,7 @@ from daemons import TAG, Place, consent, sender, until
 from mosquitto import Mosquitto
 from withdrawals import receiver, stock, traces, verb
 
+pytestmark = pytest.mark.faults
 EACH = 40
 
 

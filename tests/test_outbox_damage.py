@@ -19,6 +19,8 @@ from gateway.counts import Counts
 from gateway.errors import StoreError
 from gateway.outbox import Outbox, Transaction
 
+pytestmark = pytest.mark.faults
+
 PAGE = 1024
 N = 300
 BODY = b'{"pad":"' + b"x" * 700 + b'"}'

@@ -12,11 +12,13 @@ from releases import acknowledged, release, stored
 from gateway.counts import Counts
 from gateway.outbox import DEFAULTS, Limits, Outbox, Transaction
 
+pytestmark = pytest.mark.faults
+
 MINUTE_S, DAY_S = 60.0, 86_400.0
 BODY = b'{"pad":"' + b"x" * 560 + b'"}'
 CHANGES = ("entering", "entered", "dwelled", "left")
 
-SLOW = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(3_600)]
+SLOW = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
 
 @pytest.mark.parametrize(
