@@ -114,11 +114,10 @@ class Wreck:
 
     def __init__(self, aside: Path) -> None:
         self._aside = aside
-        self._db = sqlite3.connect(":memory:")
 
     def __enter__(self) -> Wreck:
+        self._db = sqlite3.connect(self._aside, timeout=0.2, isolation_level=None)
         with contextlib.suppress(sqlite3.Error):
-            self._db = sqlite3.connect(self._aside, timeout=0.2, isolation_level=None)
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         return self
 

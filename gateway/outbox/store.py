@@ -157,14 +157,22 @@ class Store:
         """Does it; where that shows that the file is damaged, on a new one."""
         try:
             if not self._is_open:  # the new one could not be made at once
-                self._open()
+                self._begin_anew()
             return work(*args, **kwargs)
         except sqlite3.Error as error:
             if not self._is_open or not _is_damage(error):
                 raise
             self._put_aside(str(error))
-            self._open()
+            self._begin_anew()
             return work(*args, **kwargs)
+
+    def _begin_anew(self) -> None:
+        """To the end or not at all: what is half taken over is taken over again."""
+        try:
+            self._open()
+        except BaseException:
+            self._shut()
+            raise
 
     def _put_aside(self, why: str) -> None:
         self._shut()
