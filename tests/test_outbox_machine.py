@@ -297,7 +297,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 CASES = [
     (7, 15),
-    pytest.param(400, 50, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)]),
+    pytest.param(150, 40, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)]),
 ]
 
 
