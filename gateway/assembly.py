@@ -256,15 +256,19 @@ def _rounding(recipient: str, wanted: Round) -> Rounding:
 
 def outbox_of(settings: GatewaySettings, counts: Counts) -> Outbox:
     """Not yet opened."""
-    wanted = settings.outbox
-    classes = tuple(Class(c.priority, c.keep, c.changes, c.purposes) for c in wanted.classes)
     return Outbox(
         settings.gateway.state_dir / "outbox.sqlite",
         settings.recipients.keys(),
-        commit_delay_s=wanted.commit,
+        commit_delay_s=settings.outbox.commit,
         counts=counts,
-        limits=Limits(wanted.max_mb << 20, wanted.keep, classes),
+        limits=limits_of(settings),
     )
+
+
+def limits_of(settings: GatewaySettings) -> Limits:
+    wanted = settings.outbox
+    classes = tuple(Class(c.priority, c.keep, c.changes, c.purposes) for c in wanted.classes)
+    return Limits(wanted.max_mb << 20, wanted.keep, classes)
 
 
 def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:

@@ -80,7 +80,7 @@ class Sweep:
             self._looked_at.clear()
             while await self._outbox.vacuum(PIECE_PAGES):  # noqa: ASYNC110 - others write between pieces
                 await asyncio.sleep(0)
-        await self._outbox.discard_quarantined(only_old=not asked)
+        await self._outbox.discard_due()
         part = self._part()
         if part is not None:
             swept = await asyncio.to_thread(self._recordings, part)

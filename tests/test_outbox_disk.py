@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from functools import partial
@@ -138,18 +139,29 @@ async def test_a_disk_that_turns_read_only_while_it_runs(
             assert outbox.quarantined == 0
 
 
-async def test_damage_on_a_full_disk_is_put_aside_and_a_new_store_begins(disk: Path) -> None:
+async def test_damage_on_a_full_disk(disk: Path) -> None:
+    """What is whole is taken over when there is room, all of it and before what came meanwhile."""
     async with at(disk) as outbox:
-        await stored(outbox, *(Transaction([release(f"e{k}", body=BODY)]) for k in range(2_000)))
+        n = 1_500
+        await stored(outbox, *(Transaction([release(f"e{k}", body=BODY)]) for k in range(n)))
         filler = fill(disk)
         path = disk / "outbox.sqlite"
         with path.open("r+b") as file:
-            file.write(b"\xa5" * path.stat().st_size)
+            file.seek(path.stat().st_size // 2048 * 1024)
+            file.write(bytes(1024))
         store = outbox._store
         await outbox._in_thread(lambda: store._db.execute("PRAGMA shrink_memory"))
+        with contextlib.suppress(StoreError):
+            await queued(outbox)  # the damage shows
         outbox.submit(events("new"))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)
+        assert (outbox.uncommitted, outbox.link.state) == (1, "down")
         filler.unlink()
         await stored(outbox)
-        assert "new" in [id for _, id in await queued(outbox)]
+        found = await queued(outbox)
+        assert [sequence for sequence, _ in found] == list(range(1, len(found) + 1))
+        *old, new = [id for _, id in found]
+        assert new == "new"
+        assert len(old) >= n - 20
+        assert old == sorted(set(old), key=lambda id: int(id[1:]))
         assert outbox.quarantined == 1

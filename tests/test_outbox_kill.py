@@ -20,6 +20,8 @@ from gateway.counts import Counts
 from gateway.model import OpenStay
 from gateway.outbox import Outbox
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
@@ -73,7 +75,7 @@ async def check(path: Path, said: list[tuple[str, int]], acknowledged: int, chec
     return last, gone
 
 
-SLOW = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1_800)]
+SLOW = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 @pytest.mark.parametrize("kills", [20, pytest.param(1_000, marks=SLOW)])

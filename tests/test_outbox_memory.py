@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from outbox_child import Nursery
 
-SLOW = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1_800)]
+pytestmark = pytest.mark.faults
+
+SLOW = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 @pytest.mark.parametrize("events", [20_000, pytest.param(1_000_000, marks=SLOW)])

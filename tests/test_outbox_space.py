@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from outbox_machine import FailingStore
 from releases import BEN, acknowledged, queued, release, stored
 
 from gateway.consent.bars import Bar, Withdrawal
 from gateway.counts import Counts
-from gateway.outbox import Class, Limits, Outbox, Row, Transaction
+from gateway.outbox import Class, Limits, Outbox, Row, Transaction, writer
 
 MAX_BYTES = 1 << 20
 BODY = b'{"pad":"' + b"x" * 600 + b'"}'
@@ -120,6 +121,20 @@ async def test_a_low_event_does_not_displace_a_normal_one(tmp_path: Path) -> Non
         after = {row.id for row in rows if row.kind == "event" and row.change != "entering"}
         assert len(before - after) <= 32  # the room that is made at once
         assert covered(rows) == set(range(1, rows[-1].sequence + 1))
+
+
+async def test_what_a_failed_commit_did_not_remove_goes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_RETRY_BASE_S", 0.001)
+    path = tmp_path / "outbox.db"
+    async with at(path) as outbox:
+        failing = FailingStore(outbox._store, path, tmp_path / "never")
+        for batch in some(0, 3 * ROWS_THAT_FIT, at_once=10):
+            failing.faults.extend(["between"])
+            await stored(outbox, batch)
+        ids = [row.id for row in await everything(outbox) if row.kind == "event"]
+        assert ids == [f"e{k}" for k in range(3 * ROWS_THAT_FIT - len(ids), 3 * ROWS_THAT_FIT)]
 
 
 async def test_withdrawals_fit_in_a_full_store(tmp_path: Path) -> None:

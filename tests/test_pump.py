@@ -8,8 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from consents import entry, record
+from small_disks import fill, tmpfs
 
+from gateway import pump as pump_room
 from gateway.clock import PipelineClock
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
 from gateway.consent.bars import Withdrawal
@@ -88,6 +91,33 @@ async def test_thanks_come_after_the_commit_and_in_order(tmp_path: Path) -> None
         assert await outbox.backlog() == {"platform": 1}
         await asyncio.sleep(0)
         assert thanked == ["a stranger", *(f"anna {n}" for n in range(20)), "another stranger"]
+
+
+@pytest.mark.faults
+async def test_a_full_disk_holds_the_sources_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump_room, "UNCOMMITTED", 0)
+    counts, lanes = Counts(), Lanes(Counts())
+    pipeline, start_s = screened(counts)
+    thanked: list[int] = []
+    with tmpfs(tmp_path / "disk", 8) as disk:
+        async with Outbox(disk / "outbox.sqlite", ["platform"], commit_delay_s=0.01, counts=counts) as outbox:
+            pump = Pump(lanes, pipeline, outbox, Nobody(), PipelineClock())
+            filler = fill(disk)
+            for n in range(20):
+                lanes.fix(sighting(start_s + n * 0.25), lambda n=n: thanked.append(n))  # type: ignore[misc]
+            await pump.step()
+            for n in range(20, 40):
+                lanes.fix(sighting(start_s + n * 0.25), lambda n=n: thanked.append(n))  # type: ignore[misc]
+            for _ in range(5):
+                await pump.step()
+                await asyncio.sleep(0.1)
+            assert (thanked, len(lanes), outbox.link.state) == ([], 20, "down")
+            filler.unlink()
+            async with asyncio.timeout(30):
+                while len(thanked) < 40:
+                    await pump.step()
+                    await asyncio.sleep(0.05)
+            assert (thanked, outbox.link.state) == (list(range(40)), "up")
 
 
 class Patient(Nobody):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway import settings
+from gateway.assembly import limits_of
 from gateway.errors import ConfigError
 from gateway.model import CHANGES, Anchor, Arrival, Circle, Fence, SiteMap, Zone
 from gateway.settings.durations import seconds
@@ -145,6 +146,30 @@ def test_gateway_defaults(tmp_path: Path) -> None:
     assert own.consent.feed.file == Path("/etc/consent.yaml")
     assert (own.audit.window, own.audit.max_mb, own.audit.keep) == (900, 16, 90 * 86400)
     assert own.counts == ()
+    assert (own.outbox.max_mb, own.outbox.keep, own.outbox.commit) == (256, 30 * 86400, 0.2)
+    assert [(c.changes, c.priority) for c in own.outbox.classes] == [(("approaching", "entering"), "low")]
+    assert own.recipients["p"].backlog_per_s == 50
+
+
+def test_what_waits_and_how_long(tmp_path: Path) -> None:
+    shutil.copy(STORE / "site.yaml", tmp_path)
+    (tmp_path / "gateway.yaml").write_text(
+        "gateway: {id: pi-02, state_dir: state}\n"
+        "brokers: {a: {host: a}}\n"
+        "recipients: {p: {via: a, backlog_per_s: 0.5e1, purposes: {dpv:X: {legal_basis: l, fields: [zone]}}}}\n"
+        "counts: [{recipient: p, purpose: dpv:Y, legal_basis: l, zones: [cereals]}]\n"
+        "outbox: {max_mb: 64, keep: 7d, commit: 500ms, classes: [\n"
+        "  {purposes: [dpv:Y], changes: [counted], priority: high},\n"
+        "  {changes: [passed], priority: low, keep: 1h}]}\n"
+        "consent: {feed: {file: /etc/consent.yaml}}\n"
+    )
+    own = settings.load_settings(tmp_path, profiles=())
+    assert own.recipients["p"].backlog_per_s == 5
+    limits = limits_of(own)
+    assert limits.max_bytes == 64 << 20
+    asked = [("counted", "dpv:Y"), ("passed", "dpv:X"), ("entering", "dpv:X"), ("entered", "dpv:Y")]
+    assert [limits.priority(*each) for each in asked] == [2, 0, 1, 1]
+    assert [limits.kept_s(*each) / 3600 for each in asked] == [168, 1, 168, 168]
 
 
 def test_what_is_counted(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The durable outbox (DESIGN §6.2): what may leave waits here, on disk, until it is acknowledged."""
 
-from gateway.outbox.limits import Class, Limits
+from gateway.outbox.limits import DEFAULTS, Class, Limits
 from gateway.outbox.outbox import Outbox
 from gateway.outbox.rows import Reason, Row, Transaction, Waiting
 
-__all__ = ["Class", "Limits", "Outbox", "Reason", "Row", "Transaction", "Waiting"]
+__all__ = ["DEFAULTS", "Class", "Limits", "Outbox", "Reason", "Row", "Transaction", "Waiting"]

@@ -247,7 +247,7 @@ class Outbox:
 
     async def vacuum(self, pages: int) -> int:
         """Gives up to `pages` free pages back to the file system; how many are left."""
-        return await self._attempt(self._store.vacuum, pages)
+        return await self._asked(partial(self._store.vacuum, pages))
 
     async def sweep_due(self) -> int:
         """The number under which a sweep was asked for and is not done; 0: none."""
@@ -256,11 +256,10 @@ class Outbox:
     async def swept(self, asked: int) -> None:
         await self._writer.written(partial(self._store.swept, asked), at_once=True)
 
-    async def discard_quarantined(self, *, only_old: bool = False) -> None:
-        """Damaged stores that were put aside are deleted; `only_old`: those that are due by their age."""
-        discard = self._store.discard_old if only_old else self._store.discard_quarantined
+    async def discard_due(self) -> None:
+        """Damaged stores that were put aside are deleted, where a withdrawal or their age has doomed them."""
         try:
-            gone = await self._in_thread(discard)
+            gone = await self._in_thread(self._store.discard_due)
         except OSError as error:
             raise StoreError(f"{self._path}: what was put aside cannot be deleted: {error}") from error
         if gone:
@@ -313,10 +312,13 @@ class Outbox:
     # --- the thread ---
 
     async def _read(self, ask: Callable[[Reads], _T]) -> _T:
+        return await self._asked(lambda: ask(self._store.reads))
+
+    async def _asked(self, work: Callable[[], _T]) -> _T:
         try:
-            return await self._attempt(lambda: ask(self._store.reads))
+            return await self._attempt(work)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+            raise StoreError(f"{self._path}: cannot be used now: {error}") from error
 
     async def _attempt(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """In the thread; where that has replaced a damaged store, the new one is taken up."""

@@ -25,7 +25,7 @@ KEPT = 2
 """Of more the oldest go at once."""
 
 _BESIDE = ("-wal", "-shm", "-journal")
-_UNREAD, _READ = ".unread-", ".damaged-"
+_UNREAD, _READ, _DOOMED = ".unread-", ".damaged-", ".doomed-"
 
 
 def put_aside(path: Path) -> Path | None:
@@ -47,7 +47,7 @@ def put_aside(path: Path) -> Path | None:
                 file.rename(last.with_name(last.name + end))
             else:
                 file.unlink(missing_ok=True)
-    for old in quarantined(path)[KEPT:]:
+    for old in [*_found(path, _DOOMED), *quarantined(path)[KEPT:]]:
         discard(old)
     sync_directory(path.parent)
     return aside
@@ -65,19 +65,29 @@ def unread(path: Path) -> list[Path]:
 
 def is_read(aside: Path) -> None:
     """Its rows are in the new store."""
-    name = aside.with_name(aside.name.replace(_UNREAD, _READ))
+    _rename(aside, aside.name.replace(_UNREAD, _READ))
+
+
+def doom(path: Path) -> None:
+    """A withdrawal cannot be carried out inside them: from now on all are due to be discarded."""
+    for aside in quarantined(path):
+        _rename(aside, aside.name.replace(_UNREAD, _DOOMED).replace(_READ, _DOOMED))
+
+
+def discard_due(path: Path, now_s: float) -> int:
+    """How many were doomed, older than `KEPT_S`, or from the future, and are gone."""
+    old = [aside for aside in quarantined(path) if not 0 <= now_s - _put_aside_ns(aside) / 1e9 < KEPT_S]
+    due = [*_found(path, _DOOMED), *old]
+    for aside in due:
+        discard(aside)
+    return len(due)
+
+
+def _rename(aside: Path, name: str) -> None:
     for end in ("", *_BESIDE):
         with contextlib.suppress(FileNotFoundError):
-            aside.with_name(aside.name + end).rename(name.with_name(name.name + end))
-    sync_directory(name.parent)
-
-
-def discard_old(path: Path, now_s: float) -> int:
-    """How many were older than `KEPT_S`, or from the future, and are gone."""
-    old = [aside for aside in quarantined(path) if not 0 <= now_s - _put_aside_ns(aside) / 1e9 < KEPT_S]
-    for aside in old:
-        discard(aside)
-    return len(old)
+            aside.with_name(aside.name + end).rename(aside.with_name(name + end))
+    sync_directory(aside.parent)
 
 
 def discard(aside: Path) -> None:
@@ -104,11 +114,10 @@ class Wreck:
 
     def __init__(self, aside: Path) -> None:
         self._aside = aside
-        self._db = sqlite3.connect(":memory:")
 
     def __enter__(self) -> Wreck:
+        self._db = sqlite3.connect(self._aside, timeout=0.2, isolation_level=None)
         with contextlib.suppress(sqlite3.Error):
-            self._db = sqlite3.connect(self._aside, timeout=0.2, isolation_level=None)
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         return self
 

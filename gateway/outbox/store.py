@@ -38,6 +38,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _SALVAGED_AT_ONCE = 1000
+_LOOK_EVERY = 16
+"""Events between two looks at the size: what comes in between fits in the reserve."""
 _DAMAGE = {
     sqlite3.SQLITE_IOERR_READ,
     sqlite3.SQLITE_IOERR_SHORT_READ,
@@ -75,7 +77,7 @@ class Store:
         self._stored_s = 0.0
         self._erased = False
         self._is_open = False
-        self._capped = 0
+        self._capped = self._unlooked = 0
         self.generation = ""
         self.quarantined = 0
         """Damaged files that lie aside."""
@@ -155,14 +157,22 @@ class Store:
         """Does it; where that shows that the file is damaged, on a new one."""
         try:
             if not self._is_open:  # the new one could not be made at once
-                self._open()
+                self._begin_anew()
             return work(*args, **kwargs)
         except sqlite3.Error as error:
             if not self._is_open or not _is_damage(error):
                 raise
             self._put_aside(str(error))
-            self._open()
+            self._begin_anew()
             return work(*args, **kwargs)
+
+    def _begin_anew(self) -> None:
+        """To the end or not at all: what is half taken over is taken over again."""
+        try:
+            self._open()
+        except BaseException:
+            self._shut()
+            raise
 
     def _put_aside(self, why: str) -> None:
         self._shut()
@@ -268,8 +278,11 @@ class Store:
         return queued + self._keep_within()
 
     def _keep_within(self) -> int:
-        if self._space.is_full():
-            self._capped += self._space.make_room()
+        self._unlooked += 1
+        if self._unlooked >= _LOOK_EVERY:
+            self._unlooked = 0
+            if self._space.is_full():
+                self._capped += self._space.make_room()
         return 0
 
     def _cap(self, recipient: str, sequences: list[int]) -> int:
@@ -295,9 +308,11 @@ class Store:
 
     def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason) -> int:
         """Removes every queued event of the subjects at every recipient, and their open stays; keeps their
-        bars; asks for a sweep.
+        bars; dooms what lies aside; asks for a sweep.
         """
         self._erased = True
+        if self.quarantined:
+            quarantine.doom(self._path)
         subjects = {w.key for w in withdrawals}
         find = "SELECT recipient, sequence, subject_key FROM queued WHERE kind = 'event' ORDER BY 1, 2"
         found = [(name, sequence) for name, sequence, key in self._db.execute(find) if key in subjects]
@@ -328,18 +343,10 @@ class Store:
         """By subject key."""
         return sorted(self._bars.held.items())
 
-    def discard_quarantined(self) -> int:
-        """Damaged files that were put aside go; how many there were."""
-        asides = quarantine.quarantined(self._path)
-        for aside in asides:
-            quarantine.discard(aside)
-        self.quarantined = 0
-        return len(asides)
-
-    def discard_old(self) -> int:
-        """Likewise, of those that are due by their age."""
-        gone = quarantine.discard_old(self._path, self._clock())
-        self.quarantined -= gone
+    def discard_due(self) -> int:
+        """Damaged files that a withdrawal or their age has doomed go; how many there were."""
+        gone = quarantine.discard_due(self._path, self._clock())
+        self.quarantined = len(quarantine.quarantined(self._path))
         return gone
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ _RANGES = 1000
 """In one tombstone: keeps it near 16 kB; scattered removals beyond that take several."""
 _MANY = 32
 """Tombstones of one recipient and reason that wait; of more, fewer are made."""
-QUEUE = f"""
+_QUEUE = f"""
 INSERT INTO queued ({COLUMNS}) VALUES (
     :recipient,
     (SELECT coalesce(max(last_sequence), 0) + 1 FROM recipient WHERE name = :recipient),
@@ -26,11 +27,12 @@ INSERT INTO queued ({COLUMNS}) VALUES (
 """Gives the row the recipient's next sequence, unless its id is queued already."""
 
 
+_checked = itemgetter(*(name for name in COLUMNS.split(", ") if name not in ("sequence", "check_sum")))
+
+
 def queue(db: sqlite3.Connection, row: dict[str, Any]) -> int:
     """Whether (1 or 0) it was queued; `row` is a `Row` as a mapping, its sequence not asked for."""
-    names = COLUMNS.split(", ")
-    fields = [row[name] for name in names if name not in ("sequence", "check_sum")]
-    return db.execute(QUEUE, row | {"check_sum": check_sum(*fields)}).rowcount
+    return db.execute(_QUEUE, row | {"check_sum": check_sum(*_checked(row))}).rowcount
 
 
 class _Said(msgspec.Struct):

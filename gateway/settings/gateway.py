@@ -324,7 +324,7 @@ class Audit(Section):
 class OutboxClass(Section):
     """Events that are alike in what they are worth; `changes` and `purposes` left out: all."""
 
-    changes: Annotated[tuple[Change | Literal["counted"], ...], AfterValidator(_some)] | None = None
+    changes: Annotated[tuple[Literal[Change, "counted"], ...], AfterValidator(_some)] | None = None
     """Left out: all."""
     purposes: Annotated[tuple[Term, ...], AfterValidator(_some)] | None = None
     """Left out: all."""

@@ -44,7 +44,7 @@ LIVE_S = 60.0
 STALLED_S = 0.5
 """How long a withdrawal waits for the confirmation of what is under way."""
 REMOVALS: tuple[Reason, ...] = ("withdrawn", "expired", "capped")
-PIECE_S = 0.2
+PIECE_S = 0.5
 """Shortest pause between two pieces of a backlog, so that it goes in pieces and not one by one."""
 LOOK_AGAIN_S = 1.0
 """How soon a new connection or a due resend is noticed."""
