@@ -219,6 +219,7 @@ async def test_acknowledgements_that_are_wrong_old_retained_or_of_another_genera
     await complete(at, place)
 
 
+@pytest.mark.slow
 async def test_a_withdrawal_while_the_broker_is_away(place: Place) -> None:
     """Whoever withdraws meanwhile is not named when it is back, and a tombstone stands for the events."""
     async with receiver(place) as at, place.daemon() as daemon:

@@ -13,7 +13,11 @@ pytestmark = pytest.mark.faults
 
 
 @pytest.mark.parametrize(
-    "seconds", [4, pytest.param(120, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    "seconds",
+    [
+        pytest.param(4, marks=pytest.mark.slow),
+        pytest.param(120, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+    ],
 )
 async def test_a_flood_of_strangers(tmp_path: Path, seconds: float) -> None:
     with Mosquitto(tmp_path / "broker") as broker:

@@ -146,7 +146,7 @@ class Outage:
 @pytest.mark.parametrize(
     ("hours", "limits"),
     [
-        pytest.param(0.1, Limits(max_bytes=64 << 20), id="fits"),
+        pytest.param(0.1, Limits(max_bytes=64 << 20), id="fits", marks=pytest.mark.slow),
         pytest.param(0.15, Limits(max_bytes=3 << 19), id="does_not_fit"),
         pytest.param(LONG_H, DEFAULTS, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(14_400)]),
     ],
