@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
@@ -39,6 +40,18 @@ def pytest_configure() -> None:
             continue
         if max(source.stat().st_mtime, source.with_suffix(".pxd").stat().st_mtime) > compiled.stat().st_mtime:
             raise pytest.UsageError(f"{source.name} is newer than its compiled form: run scripts/setup")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A verb that a test runs in this process has its say on standard error, and the next test is not in it."""
+    root = logging.getLogger()
+    level, before = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if handler not in before and type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture
