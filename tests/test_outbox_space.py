@@ -119,7 +119,8 @@ async def test_a_low_event_does_not_displace_a_normal_one(tmp_path: Path) -> Non
             await stored(outbox, *some(10_000 + 20 * k, 20, change="entering"))
         rows = await everything(outbox)
         after = {row.id for row in rows if row.kind == "event" and row.change != "entering"}
-        assert len(before - after) <= 32  # the room that is made at once
+        # of 400 that come: the room that is made at once, and what the filling had left above it
+        assert len(before - after) <= 64
         assert covered(rows) == set(range(1, rows[-1].sequence + 1))
 
 
