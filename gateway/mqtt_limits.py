@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
+from gateway.mqtt_reasons import QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED, meaning
+
 OUTGOING_INFLIGHT: Final = 100
 """Publications under way to the broker, where it does not want fewer."""
 LARGEST_HEADER: Final = 5
@@ -32,9 +34,9 @@ class Limits:
         self._learned_bytes = None
         self.lacks = ""
         if getattr(properties, "MaximumQoS", 1) < 1:
-            self.lacks = "the broker does not take QoS 1"
+            self.lacks = meaning(QOS_NOT_SUPPORTED).words
         elif not getattr(properties, "RetainAvailable", 1):
-            self.lacks = "the broker keeps no retained messages, which state and last will need"
+            self.lacks = meaning(RETAIN_NOT_SUPPORTED).words
 
     def learn(self, under_way_bytes: Iterable[int]) -> bool:
         """A break because of a packet too large, by a broker that did not announce how large one may be: the

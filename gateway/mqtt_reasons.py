@@ -15,6 +15,8 @@ NOT_AUTHORIZED: Final = 0x87
 SESSION_TAKEN_OVER: Final = 0x8E
 PACKET_TOO_LARGE: Final = 0x95
 QUOTA_EXCEEDED: Final = 0x97
+RETAIN_NOT_SUPPORTED: Final = 0x9A
+QOS_NOT_SUPPORTED: Final = 0x9B
 SAME_IDENTIFIER: Final = "another client uses the same identifier; do two gateways have one site and id?"
 
 
@@ -38,8 +40,8 @@ _LASTING: Final[Mapping[int, str]] = {
     SESSION_TAKEN_OVER: SAME_IDENTIFIER,
     0x90: "the broker does not take the topic",
     PACKET_TOO_LARGE: "what was sent is too large for the broker",
-    0x9A: "the broker keeps no retained messages, which state and last will need",
-    0x9B: "the broker does not take QoS 1",
+    RETAIN_NOT_SUPPORTED: "the broker keeps no retained messages, which state and last will need",
+    QOS_NOT_SUPPORTED: "the broker does not take QoS 1",
     0x9C: "the broker names another server; redirects are not followed, give its address",
     0x9D: "the broker has moved; redirects are not followed, give its address",
 }

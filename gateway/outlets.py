@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from gateway.assembly import Assembly, endpoint_of, partner_of
-from gateway.errors import NotConnectedError, RefusedError
+from gateway.errors import NotConnectedError, RefusedError, StoreError
 from gateway.links import Link
 from gateway.model import PLATFORM
 from gateway.outbox import Outbox
@@ -63,7 +63,7 @@ class Outlets:
             async with asyncio.timeout(FAREWELL_S if any(link.state == "up" for link in self.links) else 0):
                 while any((await self._outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
                     await asyncio.sleep(0.05)
-        except TimeoutError:
+        except (TimeoutError, StoreError):
             pass
         for uplink in up:
             try:

@@ -11,9 +11,13 @@ from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 from fake_bluez import FakeBluez, private_bus
+
+if TYPE_CHECKING:
+    from daemons import Place
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,6 +56,19 @@ def logs_as_before() -> Iterator[None]:
     for handler in root.handlers[:]:
         if handler not in before and type(handler) is logging.StreamHandler:
             root.removeHandler(handler)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A broker and the files of a gateway; a module's ENROLLED says who is enrolled, else anna and ben are."""
+    from daemons import TAG, Place, consent
+    from mosquitto import Mosquitto
+
+    usual = (consent("anna", TAG.format(n=1)), consent("ben", TAG.format(n=2)))
+    with Mosquitto(tmp_path / "broker") as broker:
+        made = Place(tmp_path, broker)
+        made.enrol(*getattr(request.module, "ENROLLED", usual))
+        yield made
 
 
 @pytest.fixture

@@ -10,12 +10,10 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from daemons import TAG, Place, advertisement, consent, heard, raw, sender, until
-from mosquitto import Mosquitto
 from withdrawals import gate, reads_socket, receiver, stock, traces, verb
 
 from gateway import recordings
@@ -44,15 +42,10 @@ TRACES = (
 """What nobody may find: the reference, identities, addresses as text and as bytes in both orders."""
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(
-            consent(ANNA, TAG.format(n=1), f"mac:{MAC}", "vehicle:anna/golf", partner=True),
-            consent("ben", TAG.format(n=2)),
-        )
-        yield made
+ENROLLED = (
+    consent(ANNA, TAG.format(n=1), f"mac:{MAC}", "vehicle:anna/golf", partner=True),
+    consent("ben", TAG.format(n=2)),
+)
 
 
 def content_of(path: Path) -> bytes:

@@ -6,12 +6,10 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from daemons import TAG, Daemon, Place, advertisement, consent, until
-from mosquitto import Mosquitto
 from withdrawal_child import BEFORE_COMMIT, STEPS
 from withdrawals import Receiver, gate, reads_socket, receiver, stock, traces, verb
 
@@ -25,14 +23,6 @@ EACH = 300
 
 def steps(*short: str) -> list[object]:
     return [name if name in short else pytest.param(name, marks=pytest.mark.slow) for name in STEPS]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(consent("anna", TAG.format(n=1)), consent("ben", TAG.format(n=2)))
-        yield made
 
 
 def recorded(place: Place) -> Path:

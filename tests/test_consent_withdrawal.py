@@ -7,14 +7,11 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from consent_feeds import ADDRESS, manifest
 from daemons import TAG, Place, advertisement, consent, sender, until
-from mosquitto import Mosquitto
 from withdrawals import gate, reads_socket, receiver, stock, traces, verb
 
 from gateway import assembly
@@ -31,12 +28,7 @@ LONG = pytest.param(2_000, marks=pytest.mark.slow)
 """10,000 events in all."""
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(*(consent(name, TAG.format(n=n)) for n, name in enumerate(SUBJECTS, start=1)))
-        yield made
+ENROLLED = tuple(consent(name, TAG.format(n=n)) for n, name in enumerate(SUBJECTS, start=1))
 
 
 def withdrawn(subject: str) -> dict[str, object]:

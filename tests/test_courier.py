@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from consents import NOON_S, entry, record
 from couriers import Bench, until
 
 from gateway.counts import Counts
-from gateway.outbox import Outbox
+from gateway.errors import StoreError
+from gateway.outbox import Outbox, Row
 from gateway.sinks import courier
 
 Open = Callable[[Literal["platform", "puback"]], Awaitable[Bench]]
@@ -45,6 +46,24 @@ async def test_puback_deletes_what_the_transport_confirmed(bench: Open) -> None:
 
     await until(emptied)
     assert at.sink.sent == list(range(1, 251))
+
+
+async def test_a_store_that_cannot_be_read_for_a_while_ends_nothing(
+    bench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "full_jitter", lambda: iter(lambda: 0.01, None))
+    at = await bench("puback")
+    read, refusals = at.outbox.pending, iter(range(3))
+
+    async def pending(*which: Any) -> list[Row]:
+        for _ in refusals:
+            raise StoreError("cannot be used now")
+        return await read(*which)
+
+    monkeypatch.setattr(at.outbox, "pending", pending)
+    await at.happen(3)
+    await until(lambda: at.sink.sent == [1, 2, 3])
+    assert next(refusals, None) is None
 
 
 async def test_the_application_acknowledges_by_ranges(bench: Open) -> None:

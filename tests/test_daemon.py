@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,20 +28,13 @@ from daemons import (
     sender,
     until,
 )
-from mosquitto import Mosquitto
 
 from gateway.mqtt import Connection
 
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(
-            consent("anna", TAG.format(n=1), "vehicle:fleet/golf", partner=True),
-            consent("ben", TAG.format(n=2), "vehicle:fleet/polo", status="ConsentWithdrawn"),
-        )
-        yield made
+ENROLLED = (
+    consent("anna", TAG.format(n=1), "vehicle:fleet/golf", partner=True),
+    consent("ben", TAG.format(n=2), "vehicle:fleet/polo", status="ConsentWithdrawn"),
+)
 
 
 async def drive(sending: Connection, car: str, t0_s: float, until_n: int = 40) -> None:

@@ -5,25 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from daemons import TAG, Place, consent, sender, until
-from mosquitto import Mosquitto
+from daemons import Place, sender, until
 from withdrawals import receiver, stock, traces, verb
 
 pytestmark = pytest.mark.faults
 EACH = 40
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(consent("anna", TAG.format(n=1)), consent("ben", TAG.format(n=2)))
-        yield made
 
 
 def spoil(place: Place) -> None:

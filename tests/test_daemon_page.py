@@ -7,14 +7,12 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from daemons import TAG, Place, arrival, consent, drove, heard, raw, sender, until
-from mosquitto import Mosquitto, free_port
+from mosquitto import free_port
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.mqtt import Connection
@@ -59,14 +57,9 @@ class Pages:
         raise AssertionError(f"{words} (gone: {gone}): {said}")
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        anna = consent("anna", TAG.format(n=1), "vehicle:fleet/golf")
-        anna["consents"].append(OPERATOR)
-        made.enrol(anna, consent("ben", TAG.format(n=2), "vehicle:fleet/polo"))
-        yield made
+ANNA = consent("anna", TAG.format(n=1), "vehicle:fleet/golf")
+ANNA["consents"].append(OPERATOR)
+ENROLLED = (ANNA, consent("ben", TAG.format(n=2), "vehicle:fleet/polo"))
 
 
 def offered(place: Place, page: str = "") -> Pages:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import paho.mqtt.client as paho
-import pytest
 from daemons import TAG, Place, consent, heard, platform, sender, until
-from mosquitto import Mosquitto
 from paho.mqtt.enums import CallbackAPIVersion
 from test_identity_resolvable import IRK, OTHER, address
 
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(consent("anna", "irk:anna-phone"), consent("tag", TAG.format(n=1)))
-        yield made
+ENROLLED = (
+    consent("anna", "irk:anna-phone"),
+    consent("tag", TAG.format(n=1)),
+)
 
 
 async def test_sighup_reads_identity_keys_again(place: Place) -> None:

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,6 @@ import pytest
 from click.testing import CliRunner, Result
 from core_words import T0, fixes, shop, square, standing, yard
 from daemons import TAG, Place, consent, heard, platform, raw, sender, until
-from mosquitto import Mosquitto
 
 from gateway.cli import main
 from gateway.core import Core
@@ -165,12 +163,7 @@ def test_what_makes_no_sense(day: Path, options: list[str], code: int, words: st
 # --- the running gateway ---
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(consent(ANNA, TAG.format(n=1)))
-        yield made
+ENROLLED = (consent(ANNA, TAG.format(n=1)),)
 
 
 async def why(place: Place, *options: str) -> tuple[int, str]:

@@ -61,25 +61,6 @@ CONNECTS = [
     (0x89, "busy", False),
     (0x97, "quota", False),
 ]
-
-
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(("code", "words", "is_slow"), CONNECTS)
-async def test_a_client_that_is_not_let_in(
-    code: int, words: str, is_slow: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with Scripted(welcome=code) as broker:
-        connection = Connection(broker.endpoint(), "gw", Link("sink central"))
-        async with running(connection):
-            await until(lambda: len(broker.connects_s) >= (1 if is_slow else 4))
-            await until(lambda: words in connection.link.detail)
-            await asyncio.sleep(0.3)
-            assert (len(broker.connects_s) == 1) is is_slow
-    said = [r.message for r in caplog.records if r.name == "gateway.links"]
-    assert len(said) == 1, "one line, however often it is tried"
-    assert ("slowly" in said[0]) is is_slow
-
-
 OF_3_1_1 = [
     (1, "does the broker speak this version of MQTT", False),
     (3, "unavailable", False),
@@ -89,14 +70,23 @@ OF_3_1_1 = [
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(("code", "words", "is_slow"), OF_3_1_1)
-async def test_a_client_that_is_not_let_in_by_an_older_broker(code: int, words: str, is_slow: bool) -> None:
-    async with Scripted(version=3, welcome=code) as broker:
+@pytest.mark.parametrize(
+    ("version", "code", "words", "is_slow"),
+    [(version, *case) for version, cases in ((5, CONNECTS), (3, OF_3_1_1)) for case in cases],
+)
+async def test_a_client_that_is_not_let_in(
+    version: int, code: int, words: str, is_slow: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Scripted(version=version, welcome=code) as broker:
         connection = Connection(broker.endpoint(), "gw", Link("sink central"))
         async with running(connection):
+            await until(lambda: len(broker.connects_s) >= (1 if is_slow else 4))
             await until(lambda: words in connection.link.detail)
             await asyncio.sleep(0.3)
             assert (len(broker.connects_s) == 1) is is_slow
+    said = [r.message for r in caplog.records if r.name == "gateway.links"]
+    assert len(said) == 1, "one line, however often it is tried"
+    assert ("slowly" in said[0]) is is_slow
 
 
 LACKS = [(bytes([MAXIMUM_QOS, 0]), "QoS 1"), (bytes([RETAIN_AVAILABLE, 0]), "retained")]

@@ -11,14 +11,19 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from daemons import TAG, Place, consent, sender
-from mosquitto import Mosquitto
-from test_daemon_page import OPERATOR, TOKEN, Pages, both_park_and_shop, offered
+from daemons import Place, sender
+from test_daemon_page import (
+    ENROLLED,  # noqa: F401 - the fixture `place` reads it
+    TOKEN,
+    Pages,
+    both_park_and_shop,
+    offered,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -35,16 +40,6 @@ def playwright() -> Any:
     return pytest.importorskip(
         "playwright.async_api", reason="no playwright here: scripts/test-page installs it"
     )
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        anna = consent("anna", TAG.format(n=1), "vehicle:fleet/golf")
-        anna["consents"].append(OPERATOR)
-        made.enrol(anna, consent("ben", TAG.format(n=2), "vehicle:fleet/polo"))
-        yield made
 
 
 @contextlib.asynccontextmanager

@@ -9,14 +9,13 @@ import json
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from daemons import TAG, Place, consent, heard, raw, sender, until
 from jsonschema import Draft7Validator
-from mosquitto import Mosquitto
 
 from gateway.contract import schema_of
 
@@ -81,14 +80,6 @@ def test_what_is_kept_and_acknowledged(
 
 
 # --- against the real thing ---
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(consent("anna", TAG.format(n=1)), consent("ben", TAG.format(n=2)))
-        yield made
 
 
 class Store:

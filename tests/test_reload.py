@@ -9,13 +9,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from daemons import SITE, TAG, Daemon, Place, Platform, consent, heard, platform, raw, sender, until
-from mosquitto import Mosquitto
 
 from gateway import lastmap
 from gateway.errors import ConfigError
@@ -26,14 +25,6 @@ pytestmark = pytest.mark.timeout(90)
 
 DAIRY = "{id: dairy, kind: shelf, at: [27, 5], dwell: [2s], leave_after: 3s}"
 MOVED = "{id: dairy, kind: shelf, at: [27, 8], dwell: [2s], leave_after: 3s}"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Mosquitto(tmp_path / "broker") as broker:
-        made = Place(tmp_path, broker)
-        made.enrol(consent("anna", TAG.format(n=1)), consent("ben", TAG.format(n=2)))
-        yield made
 
 
 def draw(place: Place, old: str, new: str, file: str = "site.yaml") -> None:

@@ -7,7 +7,6 @@ use can be joined with one of another.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from gateway import credentials
+from gateway.durable import replace_whole
 from gateway.errors import GatewayError
 
 KEY_BYTES = 32
@@ -84,11 +84,7 @@ def load_keys(keys: str | None, state_dir: Path) -> Keys:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
+    replace_whole(path, secrets.token_bytes(KEY_BYTES))
 
 
 def _read(secret: str) -> bytes:

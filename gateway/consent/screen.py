@@ -128,10 +128,10 @@ class ConsentScreen:
 
     def again(self, stored: Stored, now_s: float) -> Release | Removal | None:
         """The same release, if all still permits it now; why it must go; None: not yet known."""
+        if self.is_unsure(stored, now_s):
+            return None
         if not stored.subject_key:
             return self.counted_again(stored, now_s)
-        if self._is_unsure(stored, now_s):
-            return None
         purpose = self._judged(stored, now_s)
         if not isinstance(purpose, Purpose):
             return purpose
@@ -143,14 +143,17 @@ class ConsentScreen:
 
     def lapsed(self, stored: Question, now_s: float) -> Removal | None:
         """Why it must go now; None: nothing says so. Not for counts, which are nobody's."""
-        verdict = None if self._is_unsure(stored, now_s) else self._judged(stored, now_s)
+        verdict = None if self.is_unsure(stored, now_s) else self._judged(stored, now_s)
         return None if isinstance(verdict, Purpose) else verdict
 
     def is_clock_doubted(self, now_s: float) -> bool:
         return self._register.doubt(now_s) == "clock"
 
-    def _is_unsure(self, stored: Question, now_s: float) -> bool:
-        return bool(self._register.doubt(now_s) or self._unheard.keys() & {b"", stored.subject_key})
+    def is_unsure(self, stored: Question, now_s: float) -> bool:
+        """Nobody can say yet whether it may leave. Counts and tombstones belong to nobody, and never are."""
+        return bool(stored.subject_key) and bool(
+            self._register.doubt(now_s) or self._unheard.keys() & {b"", stored.subject_key}
+        )
 
     def _judged(self, stored: Question, now_s: float) -> Purpose | Removal:
         """The purpose for which it may leave, or why it must go."""

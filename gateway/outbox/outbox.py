@@ -65,7 +65,6 @@ class Outbox:
         self._clock = clock
         self._counts = counts
         self._writer = Writer(path, self.link, counts, commit_delay_s, self._committed)
-        self._ticket = 0
         self._uncommitted = 0
         self._acknowledging = 0
         """Acknowledged rows that wait for the next commit, at most."""
@@ -103,17 +102,15 @@ class Outbox:
 
     # --- in ---
 
-    def submit(self, transaction: Transaction, done: Callable[[], None] | None = None) -> int:
-        """Queues it for the next commit and returns its ticket, one higher each time.
+    def submit(self, transaction: Transaction, done: Callable[[], None] | None = None) -> None:
+        """Queues it for the next commit.
 
-        `done` is called in the event loop once it is on disk, in ticket order; also for one that the store
-        can never take (a NaN), which is counted as refused.
+        `done` is called in the event loop once it is on disk, in the order of submission; also for one that
+        the store can never take (a NaN), which is counted as refused.
         """
         finish = partial(self._stored, len(transaction.releases), done)
         self._writer.put(partial(self._store.add, transaction), finish)
-        self._ticket += 1
         self._uncommitted += 1
-        return self._ticket
 
     @property
     def uncommitted(self) -> int:
@@ -197,14 +194,15 @@ class Outbox:
             return
 
         def finish(answer: int | Exception) -> None:
-            self._acknowledging = 0
+            self._acknowledging -= n
             if isinstance(answer, int):
                 self._counts.count("outbox", "acknowledged", answer)
                 if done is not None:
                     done(answer)
 
         known = self._acknowledged.get(recipient, 0)
-        self._acknowledging += sum(max(0, last - max(first - 1, known)) for first, last in good)
+        n = 1 + sum(max(0, last - max(first - 1, known)) for first, last in good)
+        self._acknowledging += n
         self._acknowledged[recipient] = max(known, *(last for _, last in good))
         write = partial(self._store.acknowledge, generation, recipient, good)
         self._writer.put(write, finish, within_s=ACKNOWLEDGE_S)
@@ -259,7 +257,7 @@ class Outbox:
     async def discard_due(self) -> None:
         """Damaged stores that were put aside are deleted, where a withdrawal or their age has doomed them."""
         try:
-            gone = await self._in_thread(self._store.discard_due)
+            gone = await asyncio.to_thread(self._store.discard_due)  # no business of the database, and slow
         except OSError as error:
             raise StoreError(f"{self._path}: what was put aside cannot be deleted: {error}") from error
         if gone:

@@ -241,6 +241,7 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
             self._space.forget()
+            self._tombstones.forget()
             if _may_pass(error):
                 raise
             if len(writes) == 1:

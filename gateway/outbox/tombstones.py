@@ -46,10 +46,20 @@ class Tombstones:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._known: dict[tuple[str, Reason], list[int]] = {}
-        """Sequences of what waits; some are none, of a transaction that failed: they are looked at first."""
+        """Sequences of what waits; some were acknowledged meanwhile: they are looked at first."""
         self._many: dict[tuple[str, Reason], int] = {}
+        self._read()
+
+    def forget(self) -> None:
+        """A transaction failed: what it dug up is there again."""
+        self._is_stale = True
+
+    def _read(self) -> None:
+        """DamagedRowError."""
+        self._is_stale = False
+        self._known.clear()
         select = "SELECT recipient, sequence, body FROM queued WHERE kind = 'removed'"
-        for recipient, sequence, body in db.execute(select).fetchall():
+        for recipient, sequence, body in self._db.execute(select).fetchall():
             try:
                 reason = msgspec.json.decode(body, type=_Said).reason
             except (TypeError, ValueError, msgspec.MsgspecError):
@@ -60,6 +70,8 @@ class Tombstones:
         """Says that the rows with these (rising) sequences were removed."""
         if not gone:
             return
+        if self._is_stale:
+            self._read()
         ranges = list(as_ranges(gone))
         whose = recipient, reason
         known = self._known.setdefault(whose, [])

@@ -24,7 +24,7 @@ from msgspec import Meta, Struct
 from gateway.consent import ConsentScreen, Release
 from gateway.consent.screen import Removal
 from gateway.counts import Counts
-from gateway.errors import NotConnectedError, RefusedError, TooLargeError
+from gateway.errors import NotConnectedError, RefusedError, StoreError, TooLargeError
 from gateway.links import Link, full_jitter
 from gateway.outbox import Outbox, Reason, Row
 from gateway.sinks import Delivery, Sink, Tombstone
@@ -103,21 +103,28 @@ class Courier:
 
     async def run(self) -> NoReturn:
         while True:
-            connection = await self._sink.ready()
-            is_new = connection != self._connection or self._outbox.generation != self._generation
-            if is_new or self._has_failed or self._resend_due():
-                self._connection = connection
-                await self._start_over()
-            room = await self._room()
-            if room <= (OUTSTANDING // 2 if self._backlog else 0):
-                await self._carry_tombstones()
-            if room <= 0:
-                await asyncio.sleep(LOOK_AGAIN_S / 10)
-                continue
-            carried = await self._carry_live(min(WINDOW, room))
-            carried += await self._carry_backlog(min(WINDOW, room - OUTSTANDING // 2))
-            if not carried:
-                await self._news()
+            try:
+                await self._carry_some()
+            except StoreError:  # the outbox's own link says so, and what is submitted waits for it
+                self._has_failed = True
+                await asyncio.sleep(next(self._pauses))
+
+    async def _carry_some(self) -> None:
+        connection = await self._sink.ready()
+        is_new = connection != self._connection or self._outbox.generation != self._generation
+        if is_new or self._has_failed or self._resend_due():
+            self._connection = connection
+            await self._start_over()
+        room = await self._room()
+        if room <= (OUTSTANDING // 2 if self._backlog else 0):
+            await self._carry_tombstones()
+        if room <= 0:
+            await asyncio.sleep(LOOK_AGAIN_S / 10)
+            return
+        carried = await self._carry_live(min(WINDOW, room))
+        carried += await self._carry_backlog(min(WINDOW, room - OUTSTANDING // 2))
+        if not carried:
+            await self._news()
 
     async def _carry_live(self, limit: int) -> int:
         """How many were looked at."""
@@ -189,16 +196,20 @@ class Courier:
     async def _carry_tombstones(self) -> None:
         """They pass what waits: an application that counts through may be waiting for one of them."""
         after = max(self._backlog[0][0] if self._backlog else self._cursor, self._buried)
+        last = await self._outbox.wait(self._recipient, 0)
+        if last <= after:
+            return
         rows = await self._outbox.tombstones(self._recipient, after, WINDOW)
         if self._outbox.generation != self._generation:
             return
         fates = await asyncio.gather(*(self._send(row, historical=False) for row in rows))
-        if rows and set(fates) == {"confirmed"}:
-            self._buried = rows[-1].sequence
+        if set(fates) <= {"confirmed"}:  # what was looked through once is not looked through again
+            self._buried = last if len(rows) < WINDOW else rows[-1].sequence
 
     async def _carry(self, rows: Sequence[Row], *, historical: bool) -> int:
         """The sequence up to which they are sent or removed; 0: none."""
-        known = list(takewhile(lambda row: self._content(row) is not None, rows))
+        now_s = self._clock()
+        known = list(takewhile(lambda row: not self._screen.is_unsure(row, now_s), rows))
         if not known:
             if rows:  # a word about it is on its way
                 await asyncio.sleep(LOOK_AGAIN_S / 10)
