@@ -40,7 +40,7 @@ from gateway.counts import Counts
 from gateway.lanes import Lanes
 from gateway.located import load
 from gateway.model import Fix, Message
-from gateway.mqtt import Endpoint
+from gateway.mqtt_client import Endpoint
 from gateway.profiles import flat, load_profiles, shipped_directory
 from gateway.profiles.schema_mqtt import MqttProfile
 from gateway.profiles.typed import typed

@@ -1,9 +1,9 @@
 """All that this program knows of MQTT clients: one connection that comes back by itself.
 
 Built on aiomqtt and the paho client under it. What they lack is done here and in the rooms beside it, which
-nobody else uses: `mqtt_reach` connects, `mqtt_intake` reads, `mqtt_packets` cuts, `mqtt_limits` keeps to what
-the broker wants, `mqtt_reasons` says what its codes mean. A message is acknowledged to the broker when its
-consequences are committed, not when it arrives (manual acknowledgement).
+nobody else uses: `mqtt_client` makes the client, `mqtt_reach` connects, `mqtt_intake` reads, `mqtt_packets`
+cuts, `mqtt_limits` keeps to what the broker wants, `mqtt_reasons` says what its codes mean. A message is
+acknowledged to the broker when its consequences are committed, not when it arrives (manual acknowledgement).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -19,15 +18,15 @@ from typing import Any, NoReturn
 import aiomqtt
 from msgspec import Struct
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import NotConnectedError, RefusedError, TooLargeError
 from gateway.links import Link, discard_unsent
+from gateway.mqtt_client import Endpoint, Will, made, publish_properties
 from gateway.mqtt_intake import Intake
-from gateway.mqtt_limits import OUTGOING_INFLIGHT, Limits, packet_bytes
+from gateway.mqtt_limits import Limits, packet_bytes
 from gateway.mqtt_pace import Pace
 from gateway.mqtt_reach import CONNECT_TIMEOUT_S, reach
 from gateway.mqtt_reasons import (
@@ -40,26 +39,8 @@ from gateway.mqtt_reasons import (
     of_publication,
 )
 
-SESSION_EXPIRY_S = 7 * 86_400
-RECEIVE_MAXIMUM = 1_000
-"""Unacknowledged messages under way to us: enough for a group commit at some thousand a second."""
-MAXIMUM_PACKET_BYTES = 1 << 20
 CONFIRM_TIMEOUT_S = 30.0
 """A broker that acknowledges nothing for so long is left: what it may still owe cannot be told."""
-
-
-class Endpoint(Struct, frozen=True):
-    """Where a broker is and how to be let in."""
-
-    name: str
-    host: str
-    port: int
-    username: str | None = None
-    password: str | None = None
-    tls: Callable[[], ssl.SSLContext] | None = None
-    """Asked at each connection, so that certificates can change in between."""
-    version: int = 5
-    """5, or 3 for MQTT 3.1.1."""
 
 
 class Incoming(Struct, frozen=True, gc=False):
@@ -68,13 +49,6 @@ class Incoming(Struct, frozen=True, gc=False):
     retain: bool
     acknowledge: Callable[[], None] | None
     """Tells the broker that the message is dealt with; None where it needs no word from us."""
-
-
-class Will(Struct, frozen=True):
-    """What the broker says, retained, when we are gone without a word."""
-
-    topic: str
-    payload: bytes
 
 
 class Connection:
@@ -169,7 +143,7 @@ class Connection:
         `expiry_s` travel as MQTT 5 properties and are left out under 3.1.1, which knows no refusals.
         """
         client = self._client
-        properties = self._publish_properties(content_type, expiry_s)
+        properties = publish_properties(self._endpoint.version, content_type, expiry_s)
         size = packet_bytes(topic, payload, properties)
         if self._limits.too_large(size):
             raise TooLargeError(f"{self._endpoint.name}: {size} bytes are too large for the broker")
@@ -224,7 +198,7 @@ class Connection:
 
     async def _stay_connected(self) -> None:
         """Returns never; raises MqttError when the connection ends."""
-        client = self._make_client()
+        client = made(self._endpoint, self._client_id, self._will, persistent=self._persistent)
         client._client.connect_timeout = CONNECT_TIMEOUT_S
         client._client.manual_ack_set(True)
         client._client.on_publish = self._confirm
@@ -244,6 +218,8 @@ class Connection:
                 with contextlib.suppress(OSError):  # a thread may wait for TLS, and the stop for the thread
                     same.shutdown(socket.SHUT_RDWR)
                 raise
+            finally:
+                client._client._reset_sockets()  # paho's own pair too: the collector may be long
 
     async def _serve(self, client: aiomqtt.Client, same: socket.socket) -> None:
         async with client:
@@ -266,49 +242,6 @@ class Connection:
             self._up.set()
             async for _ in client.messages:  # yields nothing, raises at the end: messages go another way
                 pass
-
-    def _make_client(self) -> aiomqtt.Client:
-        is_v5 = self._endpoint.version == 5
-        will = None
-        if self._will is not None:
-            will = aiomqtt.Will(self._will.topic, self._will.payload, qos=1, retain=True)
-        common: dict[str, Any] = {"clean_start": not self._persistent} if is_v5 else {
-            "clean_session": not self._persistent
-        }  # fmt: skip
-        return aiomqtt.Client(
-            self._endpoint.host,
-            self._endpoint.port,
-            username=self._endpoint.username,
-            password=self._endpoint.password,
-            identifier=self._client_id,
-            queue_type=_NoQueue,
-            protocol=aiomqtt.ProtocolVersion.V5 if is_v5 else aiomqtt.ProtocolVersion.V311,
-            will=will,
-            keepalive=30,
-            max_inflight_messages=OUTGOING_INFLIGHT,
-            properties=self._connect_properties() if is_v5 else None,
-            tls_context=self._endpoint.tls and self._endpoint.tls(),
-            **common,
-        )
-
-    def _connect_properties(self) -> Properties:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        properties.MaximumPacketSize = MAXIMUM_PACKET_BYTES
-        if self._persistent:
-            properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        return properties
-
-    def _publish_properties(self, content_type: str | None, expiry_s: int | None) -> Properties | None:
-        if self._endpoint.version != 5 or (content_type is None and expiry_s is None):
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if content_type is not None:
-            properties.ContentType = content_type
-            properties.PayloadFormatIndicator = 1
-        if expiry_s is not None:
-            properties.MessageExpiryInterval = expiry_s
-        return properties
 
     async def _subscribe(self, client: aiomqtt.Client, subscriptions: Sequence[tuple[str, int]]) -> None:
         """Retain-as-published stays off, or live messages of a source that retains would look stale."""
@@ -386,14 +319,6 @@ class Connection:
         ):  # paho's code for any end that nobody explained
             return BROKEN
         return Meaning(str(error.__cause__ or error) or type(error).__name__, is_lasting)
-
-
-class _NoQueue(asyncio.Queue[aiomqtt.Message]):
-    """Of aiomqtt's messages, none of which comes this way."""
-
-    async def get(self) -> NoReturn:
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError("the future never resolves")
 
 
 def _heed_cancellation() -> None:

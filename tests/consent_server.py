@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from listening import listening
+
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
 
@@ -35,8 +37,7 @@ class ConsentServer:
         self.answered: list[int] = []
         self._page, self._token, self._tls = page, token, tls
         self.url = ""
-        self._server: asyncio.Server
-        self._writers: list[asyncio.StreamWriter] = []
+        self._running = contextlib.AsyncExitStack()
 
     def put(self, subject: str, record: bytes) -> None:
         self.changes.append((subject, record))
@@ -48,24 +49,17 @@ class ConsentServer:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[ConsentServer]:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}/consents"
-        try:
+        async with self._running:
+            self._port = await self._running.enter_async_context(listening(self._serve, tls=self._tls))
+            self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}/consents"
             yield self
-        finally:
-            self._server.close()
 
     async def restart(self, tls: ssl.SSLContext) -> None:
         """At the same address; who was connected is not any more."""
-        host, port = self._server.sockets[0].getsockname()
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
+        await self._running.aclose()
+        await self._running.enter_async_context(listening(self._serve, self._port, tls=tls))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
@@ -81,7 +75,6 @@ class ConsentServer:
                 lines = [f"HTTP/1.1 {status} Answer", *(f"{k}: {v}" for k, v in told.items()), "", ""]
                 writer.write("\r\n".join(lines).encode() + body)
                 await writer.drain()
-        writer.close()
 
     def _answer(self, cursor: str | None, headers: dict[str, str]) -> Answer:
         if self._token is not None and headers.get("authorization") != f"Bearer {self._token}":

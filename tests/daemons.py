@@ -19,7 +19,8 @@ from mosquitto import Mosquitto
 
 from gateway.errors import NotConnectedError
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 
 TAG = "ibeacon:e2c56db5-dffb-48d2-b060-d0f5a71096e0:1:{n}"
 

@@ -12,6 +12,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from listening import listening
+
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
@@ -34,13 +36,9 @@ class PartnerServer:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[PartnerServer]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls, limit=1 << 20)
-        port = server.sockets[0].getsockname()[1]
-        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}/presence"
-        try:
+        async with listening(self._serve, tls=self._tls, limit=1 << 20) as port:
+            self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}/presence"
             yield self
-        finally:
-            server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -61,8 +59,6 @@ class PartnerServer:
             self.resets += 1
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
-        finally:
-            writer.close()
 
     def _answer(self, headers: dict[str, str], body: bytes) -> Answer:
         if not self._is_signed(headers, body):

@@ -7,12 +7,15 @@ OASIS, §3). It forwards nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-from gateway.mqtt import Endpoint
+from listening import listening
+
+from gateway.mqtt_client import Endpoint
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xD0, 0xE0
 RECEIVE_MAXIMUM, MAXIMUM_QOS, RETAIN_AVAILABLE, MAXIMUM_PACKET_SIZE = 0x21, 0x24, 0x25, 0x27
@@ -49,17 +52,15 @@ class Scripted:
     async def __aenter__(self) -> Self:
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        async with contextlib.AsyncExitStack() as stack:
+            self.port = await stack.enter_async_context(listening(self._serve))
+            self._left = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
         for task in self._tasks:
             task.cancel()
-        for writer in self._writers:
-            writer.close()
-        await asyncio.sleep(0)
+        await self._left.aclose()
 
     def endpoint(self) -> Endpoint:
         return Endpoint("central", "127.0.0.1", self.port, version=self.version)
@@ -83,12 +84,10 @@ class Scripted:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
         self.under_way = 0
-        try:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 command, body, size = await _packet(reader)
                 await self._heed(command, body, size, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
 
     async def _heed(self, command: int, body: bytes, size: int, writer: asyncio.StreamWriter) -> None:
         match command & 0xF0:

@@ -20,6 +20,7 @@ from consent_server import Answer, ConsentServer, page
 from consents import NOON_S
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from daemons import until
+from listening import listening
 
 from gateway.assembly import bearer_token
 from gateway.certificates import Certificates
@@ -174,20 +175,16 @@ async def test_a_body_without_an_announced_end_is_bounded_while_it_comes(
                 writer.write(piece)
                 await writer.drain()
                 sent += 0x10000
-        writer.close()
 
     monkeypatch.setattr(consent_http, "full_jitter", lambda: iter([3600.0]))
-    server = await asyncio.start_server(flood, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     tracemalloc.start()
     try:
-        async with Asker(f"http://127.0.0.1:{port}/").asking() as ear:
+        async with listening(flood) as port, Asker(f"http://127.0.0.1:{port}/").asking() as ear:
             await until(lambda: "more than 16 MiB" in ear.source.link.detail)
             _, peak = tracemalloc.get_traced_memory()
             assert [s.doubt for s in ear.states] == ["never_confirmed"]
     finally:
         tracemalloc.stop()
-        server.close()
     assert sent < 2 * MAX_PAGE_BYTES
     assert peak < 3 * MAX_PAGE_BYTES
 

@@ -24,7 +24,8 @@ from gateway.counts import Counts
 from gateway.lanes import Lanes
 from gateway.links import Link
 from gateway.model import ConsentSignal, DriverSignal, FeedState
-from gateway.mqtt import Connection, Endpoint
+from gateway.mqtt import Connection
+from gateway.mqtt_client import Endpoint
 from gateway.sources import consent_mqtt
 from gateway.sources.consent_mqtt import ConsentMqtt, Renewals
 from gateway.sources.drivers import Drivers

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming, Will
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint, Will
 from gateway.sim.broker import EmbeddedBroker
 
 VERSIONS = pytest.mark.parametrize("version", [3, 5])
@@ -227,7 +228,8 @@ def _answers(host: str, port: int) -> bool:
 def _connect_and_wait(endpoint: Endpoint, topic: str) -> subprocess.Popen[str]:
     """A client in a process of its own, with a last will; returns when it is connected."""
     program = (
-        "import asyncio; from gateway.links import Link; from gateway.mqtt import Connection, Endpoint, Will\n"
+        "import asyncio; from gateway.links import Link; from gateway.mqtt import Connection\n"
+        "from gateway.mqtt_client import Endpoint, Will\n"
         "async def main():\n"
         f"    endpoint = Endpoint('e', '127.0.0.1', {endpoint.port}, version={endpoint.version})\n"
         f"    connection = Connection(endpoint, 'dies', Link('e'), will=Will({topic!r}, b'gone'))\n"

@@ -18,7 +18,8 @@ from mosquitto import PASSWORD, Documented
 
 from gateway.errors import RefusedError
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 
 
 @pytest.fixture(scope="module")

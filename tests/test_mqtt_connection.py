@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import listening
 from mosquitto import Mosquitto, free_port
 
 from gateway.errors import NotConnectedError, RefusedError
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 
 
 @pytest.fixture
@@ -157,16 +159,14 @@ async def test_a_broker_that_speaks_no_mqtt_is_left_and_tried_again(nonsense: by
         writer.write(b"\x20\x02\x00\x00" + nonsense)
         while nonsense and await reader.read(1000):
             pass
-        writer.close()
 
-    server = await asyncio.start_server(speak, "127.0.0.1", 0)
-    endpoint = Endpoint("store", "127.0.0.1", server.sockets[0].getsockname()[1], version=3)
-    connection = Connection(endpoint, "in", Link("source store"))
-    task = asyncio.create_task(connection.run())
-    try:
-        await until(lambda: attempts == 2)
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        server.close()
+    async with listening(speak) as port:
+        endpoint = Endpoint("store", "127.0.0.1", port, version=3)
+        connection = Connection(endpoint, "in", Link("source store"))
+        task = asyncio.create_task(connection.run())
+        try:
+            await until(lambda: attempts == 2)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

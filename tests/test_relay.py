@@ -20,7 +20,8 @@ from gateway.counts import Counts
 from gateway.hearing import is_identifying
 from gateway.links import Link
 from gateway.model import ReceiverState, Sighting, Signal
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 from gateway.profiles import load_profiles
 from gateway.sources import receivers
 from gateway.sources.frames import IdentityFrames, structures

@@ -21,7 +21,8 @@ from gateway.counts import Counts
 from gateway.errors import GatewayError
 from gateway.links import Link
 from gateway.model import Anchor, Circle, Fence, Fix, Message, ReceiverState, Sighting, Signal, SiteMap, Zone
-from gateway.mqtt import Connection, Endpoint
+from gateway.mqtt import Connection
+from gateway.mqtt_client import Endpoint
 from gateway.profiles import load_profiles
 from gateway.settings import load_site
 from gateway.sim import air, drives, lots, scenes, store

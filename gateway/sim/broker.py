@@ -23,7 +23,7 @@ from typing import Final, Self
 from iotcore import IotCoreBroker
 
 from gateway.errors import GatewayError
-from gateway.mqtt import Endpoint
+from gateway.mqtt_client import Endpoint
 
 INFLIGHT: Final = 100
 LOG_BYTES: Final = 10 * 10_485_760

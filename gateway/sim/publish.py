@@ -17,7 +17,8 @@ from msgspec import Struct
 from gateway.errors import GatewayError, NotConnectedError
 from gateway.links import LOOPBACK, Link
 from gateway.model import Message, Sighting, Signal
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 from gateway.settings import load_site
 
 T = TypeVar("T")

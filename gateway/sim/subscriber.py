@@ -12,7 +12,8 @@ from msgspec import Struct, field
 
 from gateway.errors import NotConnectedError
 from gateway.links import Link
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 from gateway.sim.publish import Pace, pace_of
 
 ACKNOWLEDGE_S = 0.2

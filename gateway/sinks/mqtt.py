@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 from gateway.errors import NotConnectedError, RefusedError, StoreError, TooLargeError
 from gateway.links import Link, slow_jitter
 from gateway.model import PLATFORM
-from gateway.mqtt import Connection, Endpoint, Incoming, Will
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint, Will
 from gateway.sinks import Delivery, cloudevents
 from gateway.sinks.courier import Courier
 from gateway.sinks.questions import Questions

@@ -20,7 +20,8 @@ from gateway.errors import NotConnectedError
 from gateway.lanes import Lanes
 from gateway.links import Link, full_jitter
 from gateway.model import Signal
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 from gateway.sources import Clock
 from gateway.sources.drivers import Drivers
 

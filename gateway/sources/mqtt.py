@@ -10,7 +10,8 @@ from msgspec import Struct
 from gateway.lanes import Lanes
 from gateway.links import Link
 from gateway.model import Message
-from gateway.mqtt import Connection, Endpoint, Incoming
+from gateway.mqtt import Connection, Incoming
+from gateway.mqtt_client import Endpoint
 from gateway.sources import Clock
 from gateway.sources.receivers import ReceiverStates
 

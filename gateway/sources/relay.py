@@ -11,7 +11,8 @@ from gateway.counts import Counts
 from gateway.errors import NotConnectedError, RefusedError
 from gateway.links import Link
 from gateway.model import Sighting, Signal
-from gateway.mqtt import Connection, Endpoint, Will
+from gateway.mqtt import Connection
+from gateway.mqtt_client import Endpoint, Will
 from gateway.sources import rawform
 from gateway.sources.frames import IdentityFrames
 
