@@ -124,12 +124,13 @@ class Agenda(Rows):
             key, row = due.pop(0)
             kind = key[2]
             room, armed = self.rooms[kind], self._armed[kind]
+            if armed[row] != deadline_s:  # listed twice, as where a row was given back and taken again
+                continue
             due_s = room.due_s(kind, row)
             if due_s == deadline_s and room.key(kind, row) != key:
                 insort(due, (room.key(kind, row), row))
                 continue
-            if armed[row] == deadline_s:
-                armed[row] = LATER_S
+            armed[row] = LATER_S
             if due_s == deadline_s:
                 room.serve(kind, row, now_s)
             elif due_s != LATER_S:

@@ -279,17 +279,11 @@ class Arrivals:
         """The first that is due of this track; `_due_pair` is then its pair, NONE when the track fades."""
         if self.vehicles.names[row][0] == "":
             return INFINITE
-        pairs, undecided, received_s = self._pairs, self._undecided, self._tracks.received_s[row]
+        pairs, received_s = self._pairs, self._tracks.received_s[row]
         first_s, self._due_pair = received_s + TRACK_KEPT_S, NONE
         pair = self._tracks.pair[row]
         while pair != NONE:
-            state, due_s = pairs.state[pair] & STATE, INFINITE
-            if state == ENTERING:
-                due_s = received_s + SILENCE_S
-            elif state == INSIDE:
-                due_s = pairs.last_inside_s[pair] + LOST_S
-                if pairs.undecided[pair] != NONE:
-                    due_s = max(due_s, undecided.quiet_until_s[pairs.undecided[pair]])
+            due_s = self.vehicles.silence_ends_s(row, pair)
             if due_s < first_s or (due_s == first_s and self._is_before(pair)):
                 first_s, self._due_pair = due_s, pair
             pair = pairs.beside[pair]

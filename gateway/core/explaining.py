@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from gateway.core.arrivals import Arrivals
-from gateway.core.bits import CLAIMS, STATE, UNKNOWN
+from gateway.core.bits import CLAIMS, INFINITE, STATE, UNKNOWN
 from gateway.core.judgement import side_probability
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays
 from gateway.core.visits import State
-from gateway.core.windows import LOST_S, SILENCE_S
 
 QUIET = 0
 """As in stays.py, whose phases are no Python objects where it is compiled."""
@@ -150,10 +149,7 @@ def _visit(arrivals: Arrivals, track: int, pair: int, zone: str) -> Visit:
     depth_m = place.shape.depth_m(samples.lat[sample], samples.lon[sample])
     row, state = pairs.undecided[pair], State(pairs.state[pair] & STATE)
     settled = row == NONE
-    ends_s = {
-        State.ENTERING: tracks.received_s[track] + SILENCE_S,
-        State.INSIDE: pairs.last_inside_s[pair] + LOST_S,
-    }
+    ends_s = vehicles.silence_ends_s(track, pair)
     return Visit(
         zone,
         state.name.lower(),
@@ -163,7 +159,7 @@ def _visit(arrivals: Arrivals, track: int, pair: int, zone: str) -> Visit:
         None if settled else undecided.standing_s[row],
         None if settled else undecided.turn_deg[row],
         place.confirm_s,
-        ends_s.get(state),
+        ends_s if ends_s < INFINITE else None,
     )
 
 

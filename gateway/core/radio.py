@@ -68,19 +68,10 @@ class Radio:
     def due_s(self, kind: int, row: int) -> float:
         if kind == Due.STEP:
             return self.crowd.next_step_s if row == SECOND else self._moves_s.get(row - 1, LATER_S)
-        if not self._is_there(row):  # a map that began the row anew lists it twice; gone by the first
-            return LATER_S
         if kind == Due.RADIO_LEAVE:
             return LATER_S if self._held(row) == OUTSIDE else self._leave_s(row)
         silent = self._held(row) == OUTSIDE and not self.crowd.is_stepping(row)
         return self.crowd.ears.last_s(row) + FADE_S if silent else LATER_S
-
-    def _is_there(self, row: int) -> bool:
-        try:
-            self.crowd.who(row)
-        except LookupError:
-            return False
-        return True
 
     def key(self, kind: int, row: int) -> Key:
         if kind == Due.STEP and row == SECOND:

@@ -6,8 +6,8 @@ from gateway.core.stays cimport Stays
 from gateway.core.table cimport Pairs, Table
 from gateway.core.tracks cimport Tracks
 
-cdef double INFINITE, APPROACH_AGAIN_S, LATE_S, TAIL_S
-cdef int NONE, STATE, OUTSIDE, INSIDE
+cdef double INFINITE, APPROACH_AGAIN_S, LATE_S, LOST_S, SILENCE_S, TAIL_S
+cdef int NONE, STATE, OUTSIDE, ENTERING, INSIDE
 
 @cython.final
 cdef class Vehicles:
@@ -38,6 +38,8 @@ cdef class Vehicles:
     @cython.locals(pairs=Pairs, before=Py_ssize_t)
     cpdef leave(self, Py_ssize_t track, Py_ssize_t pair)
     cpdef Py_ssize_t undecided_row(self, Py_ssize_t pair) except -2
+    @cython.locals(pairs=Pairs, row=Py_ssize_t, state=int, quiet_until_s=double)
+    cpdef double silence_ends_s(self, Py_ssize_t track, Py_ssize_t pair) except? -1
     @cython.locals(pairs=Pairs, row=Py_ssize_t)
     cpdef settle(self, Py_ssize_t pair)
     @cython.locals(row=Py_ssize_t, kept_s=double)

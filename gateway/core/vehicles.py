@@ -11,8 +11,8 @@ from gateway.core.judgement import Undecided
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays
 from gateway.core.tracks import Tracks
-from gateway.core.visits import INSIDE, OUTSIDE
-from gateway.core.windows import APPROACH_AGAIN_S, LATE_S, TAIL_S
+from gateway.core.visits import ENTERING, INSIDE, OUTSIDE
+from gateway.core.windows import APPROACH_AGAIN_S, LATE_S, LOST_S, SILENCE_S, TAIL_S
 from gateway.model import Fence
 
 
@@ -107,6 +107,17 @@ class Vehicles:
             self.pairs.undecided[pair] = self.undecided.begin()
         row: int = self.pairs.undecided[pair]
         return row
+
+    def silence_ends_s(self, track: int, pair: int) -> float:
+        """When want of fixes decides about this fence; INFINITE: it never does."""
+        pairs, row = self.pairs, self.pairs.undecided[pair]
+        state = pairs.state[pair] & STATE
+        if state == ENTERING:
+            return self.tracks.received_s[track] + SILENCE_S
+        if state != INSIDE:
+            return INFINITE
+        quiet_until_s = 0.0 if row == NONE else self.undecided.quiet_until_s[row]
+        return max(pairs.last_inside_s[pair] + LOST_S, quiet_until_s)
 
     def settle(self, pair: int) -> None:
         """A stay of which nothing is in doubt needs no more than its pair."""
