@@ -33,7 +33,7 @@ from gateway.credentials import SecretUnusableError
 from gateway.errors import ConfigError, Problem
 from gateway.identity import NO_KEYS, Enrolment, Identification
 from gateway.model import PLATFORM, SiteMap
-from gateway.mqtt import Endpoint
+from gateway.mqtt_client import Endpoint
 from gateway.outbox import Class, Limits, Outbox
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles

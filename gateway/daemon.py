@@ -102,7 +102,8 @@ class _Running:
         outbox.on_replaced = self._outlets.restate
         lookout = Lookout(
             assembly, outbox, self._lanes, clock,
-            links=self._links, progress=self._progress, reload=self._reloaded,
+            links=self._links, progress=self._progress,
+            batches=lambda: self._pump.batches, reload=self._reloaded,
         )  # fmt: skip
         self._status = Status(lookout, self._desk.journey, self._outlets.restate)
 

@@ -82,10 +82,8 @@ class Desk:
 
     async def journey(self, subject: str) -> list[Line]:
         """Where a subject was lately, as far as the operator may know; empty also for one not known."""
-        lines = self._assembly.pipeline.board.journey(subject, self._clock())
-        if lines:
-            self._tell("shown", subject)
-        return lines
+        self._tell("shown", subject)
+        return self._assembly.pipeline.board.journey(subject, self._clock())
 
     def why(self, subject: str) -> dict[str, Any]:
         """What is heard, believed and open of the subject now, and who may know."""
@@ -157,7 +155,7 @@ class Desk:
         return [
             {"recipient": d.recipient, "purpose": d.purpose, "permitted_zones": d.permitted_zones}
             | ({} if d.permitted_zones else {"denied": d.denied})
-            for d in decisions(self._assembly, subject, now_s)
+            for d in decisions(self._assembly, subject, now_s, now_s)
         ]
 
     def _lines(self, subject: str, identities: Collection[str]) -> dict[str, list[msgspec.Raw]]:

@@ -62,18 +62,18 @@ def explain(
         [earlier for earlier in said if core.t_s - earlier["emitted"] <= SAID_S],
         core,
         assembly.register.doubt(core.t_s),
-        list(decisions(assembly, subject, core.t_s)),
+        list(decisions(assembly, subject, event["t"] if event else core.t_s, core.t_s)),
     )
 
 
-def decisions(assembly: Assembly, subject: str, now_s: float) -> Iterator[Decision]:
-    """For every recipient and purpose of the settings."""
+def decisions(assembly: Assembly, subject: str, t_s: float, now_s: float) -> Iterator[Decision]:
+    """For every recipient and purpose of the settings, of what happened at `t_s`."""
     site, register = assembly.site, assembly.register
     zones = [zone.id for zone in site.zones] + [fence.id for fence in site.fences]
     for recipient in assembly.screen.policy.recipients:
         for purpose in recipient.purposes:
             verdicts = {
-                zone: register.decide(subject, purpose.term, recipient.name, zone, t_s=now_s, now_s=now_s)
+                zone: register.decide(subject, purpose.term, recipient.name, zone, t_s=t_s, now_s=now_s)
                 for zone in zones
                 if purpose.zones is None or zone in purpose.zones
             }

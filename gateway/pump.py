@@ -52,6 +52,8 @@ class Pump:
         self._submitted = self._committed = 0
         self._all_committed = asyncio.Event()
         self._all_committed.set()
+        self.batches = 0
+        """Taken through the pipeline, empty ones too."""
         self.progress = 0
         """Rises with each batch, empty ones too, and each commit; stands still while nothing gets through."""
 
@@ -72,6 +74,7 @@ class Pump:
             outcome.releases += due.releases
             outcome.stays += due.stays
         await self.store(outcome, [a.acknowledge for a in arrivals if a.acknowledge is not None])
+        self.batches += 1
         self.progress += 1
 
     async def store(self, outcome: Outcome, acknowledges: list[Acknowledge] = []) -> None:  # noqa: B006 - read only

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from gateway import lastmap
-from gateway.assembly import Assembly, Configuration, identity_keys_of, read_configuration, zone_facts
+from gateway.assembly import Assembly, Configuration, identity_keys_of, zone_facts
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
@@ -25,7 +26,9 @@ from gateway.errors import ConfigError, Problem
 from gateway.lanes import Lanes
 from gateway.located import MAX_BYTES
 from gateway.model import ConsentSignal, SiteMap
+from gateway.profiles import profiles_of
 from gateway.pump import Pump
+from gateway.settings import GatewaySettings, look, right
 from gateway.settings.restarts import waiting
 
 _PLACE = re.compile(r"[^:\s]+:\d+:\d+")
@@ -71,7 +74,10 @@ class Reload:
         async with self._one_at_a_time:
             self.last = report = Report(self._clock())
             await self._reread(report)
-            await self._map(report)
+            if report.refused:
+                _log.error("the map holds on as it was: what belongs to it cannot be used")
+            else:
+                await self._map(report)
             return report
 
     async def reread(self) -> None:
@@ -105,12 +111,14 @@ class Reload:
             _log.error("the map holds on as it was; its candidate has problems:\n%s", error)
             return
         assembly = self._assembly
-        report.waiting = waiting((assembly.site, assembly.settings), (candidate.site, candidate.settings))
+        report.waiting = waiting((assembly.site, assembly.settings), candidate)
         if other_profiles:
             report.waiting.append("profiles: firmware profiles of this directory")
         for key in report.waiting:
             _log.warning("%s was changed and waits for a restart", key)
-        old, new = assembly.site, _named(candidate.site, assembly.site.site)
+        old = assembly.site
+        # Under the name that the topics of this run have.
+        new = msgspec.structs.replace(candidate[0], site=old.site)
         if new == old:
             return
         await asyncio.to_thread(radio_map, new)  # remembered: the swap itself is quick
@@ -124,11 +132,12 @@ class Reload:
         await self._pump.store(outcome)
         await self.keep_map()
 
-    def _candidate(self) -> tuple[Configuration, bool]:
-        """All files anew, and whether the firmware profiles of the directory are others than those that run.
-        Those that run are not read again: it would take longer than all the rest."""
+    def _candidate(self) -> tuple[tuple[SiteMap, GatewaySettings], bool]:
+        """Map and settings anew, and whether the firmware profiles of the directory are others than those
+        that run. Those that run are not read again: it would take longer than all the rest."""
         other = _digest(self._directory) != self._profiles_digest
-        return read_configuration(self._directory, profiles=None if other else self._profiles), other
+        profiles = profiles_of(self._directory) if other else self._profiles
+        return right(look(self._directory, profiles=profiles.subscribable)), other
 
     # --- the other files ---
 
@@ -165,11 +174,6 @@ async def _read_again(what: str, read: Callable[[_P], _T], place: _P, report: Re
         report.refused.append(f"{what} cannot be used, and what was read before holds on:\n{error}")
         _log.error("%s", report.refused[-1])
         return None
-
-
-def _named(site: SiteMap, running: str) -> SiteMap:
-    """The map under the name that the topics of this run have."""
-    return SiteMap(**{name: getattr(site, name) for name in site.__struct_fields__} | {"site": running})
 
 
 def changes(old: SiteMap, new: SiteMap) -> str:

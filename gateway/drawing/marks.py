@@ -47,9 +47,6 @@ class Marks:
     def body(self) -> str:
         return "".join(self._shapes + self._words)
 
-    def lay(self, element: str) -> None:
-        self._shapes.append(element)
-
     def area(self, zone: str, name: str, kind: str, rings: Sequence[Sequence[Point]]) -> None:
         """A zone or fence with an outline, in pixels; its words come with `name_area`."""
         self._shapes.append(

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as File
 from zoneinfo import TZPATH
 
+from gateway.core.earth import DEGREE_M
+from gateway.core.geometry import distance_m
+from gateway.core.windows import LOST_S
 from gateway.errors import Problem
 from gateway.review.places import Path, warning
 from gateway.settings.outlines import Polygons
 from gateway.settings.remains import Remains
 from gateway.settings.site import Fence, SiteFile
 
-DEGREE_M = 111_195.08
 SMALLEST_M = 5.0
 """As wide as a good fix is inaccurate."""
 LARGEST_M = {"car_park": 3_000.0, "drive_through": 1_000.0, "pump": 300.0, "perimeter": 50_000.0}
@@ -22,8 +24,6 @@ FAR_M = 50_000.0
 """From the first fence of the site."""
 SAME_COUNTRY_DEG, ELSEWHERE_DEG = 12.0, 15.0
 """A site lies within the first of its time zone's city; swapped it lies beyond the second."""
-LOST_S = 12 * 3600.0
-"""A parked vehicle is silent, and its stay is given up after so long."""
 LONGEST_SHOPPING_S = 24 * 3600.0
 
 _PLACE = re.compile(r"([+-])(\d{2})(\d{2})(\d{2})?([+-])(\d{3})(\d{2})(\d{2})?\Z")
@@ -48,7 +48,8 @@ def fence_warnings(
             yield warning(rest, path, f"{text}; {hint}")
         elif home is None:
             home = (fence.id, lat, lon)
-        elif (away_m := _away_m((lat, lon), home[1:])) > FAR_M and _away_m((lon, lat), home[1:]) > FAR_M:
+        elif min(distance_m(place, home[1:]) for place in ((lat, lon), (lon, lat))) > FAR_M:
+            away_m = distance_m((lat, lon), home[1:])
             yield warning(rest, path, f"{away_m / 1000:,.0f} km from '{home[0]}'; a site is one place")
     yield from _thresholds(rest, file)
 
@@ -78,7 +79,10 @@ def _thresholds(rest: Remains[SiteFile], file: SiteFile) -> Iterator[Problem]:
     for i, fence in enumerate(file.fences):
         for n, dwell_s in enumerate(fence.dwell or ()):
             if dwell_s > LOST_S:
-                text = "a parked car is silent, and its stay is given up after 12 h; this never fires for one"
+                text = (
+                    f"a parked car is silent, and its stay is given up after {LOST_S / 3600:g} h; "
+                    "this never fires for one"
+                )
                 yield warning(rest, ("fences", i, "dwell", n), text)
     for f, floor in enumerate(file.floors):
         for z, zone in enumerate(floor.zones):
@@ -90,11 +94,6 @@ def _thresholds(rest: Remains[SiteFile], file: SiteFile) -> Iterator[Problem]:
 
 def _apart_deg(a: tuple[float, float], b: tuple[float, float]) -> float:
     return max(abs(a[0] - b[0]), abs(_turn(a[1] - b[1])))
-
-
-def _away_m(a: tuple[float, float], b: tuple[float, ...]) -> float:
-    east = _turn(a[1] - b[1]) * math.cos(math.radians(b[0]))
-    return math.hypot(a[0] - b[0], east) * DEGREE_M
 
 
 def _turn(degrees: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from gateway.core.belief import OFFSET_SD_DB
 from gateway.core.cells import centroid
 from gateway.core.propagation import (
     POWER_AT_1M_DBM,
@@ -27,8 +28,6 @@ BESIDE_M = 2.0
 """A receiver may hang so far outside the floor, behind a wall."""
 HARDLY_HEARD = 0.1
 """Less than this probability to be heard by the nearest receiver is no coverage."""
-OFFSET_SD_DB = 10.0
-"""A phone is so much louder or quieter than another: a difference that all links share tells nothing."""
 ALIKE = 0.5
 """Zones whose models are nearer to one another than so many spreads are a guess."""
 COMPARED = 40
@@ -192,5 +191,5 @@ def _apart(mine: _Sound, other: _Sound, *, offset: bool) -> float:
         shared += weight * gap_db
         weights += weight
     if offset and weights:
-        total -= shared**2 / (weights + 1.0 / OFFSET_SD_DB**2)
+        total -= shared**2 / (weights + 1.0 / OFFSET_SD_DB["phone"] ** 2)
     return math.sqrt(max(total, 0.0))
