@@ -83,7 +83,7 @@ class Gate(Struct, frozen=True):
     token: str | None
     """None: everybody who reaches the port."""
     hosts: frozenset[str] = frozenset()
-    """Names beside `localhost`; an address is none that a foreign page could have made up (DNS rebinding)."""
+    """Names beside `localhost`, in lower case; no foreign page can make up an address (DNS rebinding)."""
     open_paths: frozenset[str] = frozenset(["/healthz", "/readyz"])
 
     def refusal(self, asked: Asked) -> Answer | None:
@@ -140,10 +140,9 @@ class PageServer:
                 server = await asyncio.start_server(
                     self._connected, host, port, limit=HEADER_BYTES, backlog=16
                 )
-            except OSError as error:
-                self.link.down(
-                    f"{host}:{port}: {error.strerror or error}; `page: {{listen: …}}` names another"
-                )
+            except (OSError, UnicodeError) as error:  # a host that cannot be one
+                why = getattr(error, "strerror", None) or error
+                self.link.down(f"{host}:{port}: {why}; `page: {{listen: …}}` names another")
                 await asyncio.sleep(REBIND_S)
                 continue
             self.link.up(f"http://{host}:{port}/")

@@ -60,7 +60,7 @@ class _Families(Collector):
         yield _gauge("gateway_ready", {(): float(not unready(v))})
         yield _outcomes(lookout.counted())
         batches = CounterMetricFamily("gateway_batches", HELP["gateway_batches_total"])
-        batches.add_metric([], max(v.batches, 0))
+        batches.add_metric([], v.batches)
         yield batches
         yield _gauge("gateway_link_up", {(n,): float(state == "up") for n, state, _ in v.links}, ("link",))
         yield from _receivers(v)

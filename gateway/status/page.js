@@ -30,6 +30,7 @@ function listen() {
   const source = new EventSource("/events?lang=" + lang);
   source.onopen = () => { lost.hidden = true; };
   source.onmessage = (event) => take(JSON.parse(event.data));
+  source.addEventListener("map", () => location.reload());
   source.onerror = () => {
     lost.hidden = false;
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);

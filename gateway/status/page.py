@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.consent.board import Line
-from gateway.consent.records import MAX_REFERENCE
+from gateway.consent.records import is_reference
 from gateway.drawing import STYLE
 from gateway.status import metrics, render
 from gateway.status.health import unready
@@ -61,18 +61,19 @@ class Page:
             return self._files[asked.path]
         match asked.path:
             case "/":
-                said = render.page(await self._lookout.look(), self._sheet(asked), self._version(asked))
+                sheet = await self._sheet(asked)
+                said = render.page(await self._recent(), sheet, self._version(sheet))
                 return Answer(200, said.encode(), HTML)
             case "/events":
-                return Answer(200, content_type="text/event-stream", stream=self._stream(self._sheet(asked)))
+                return Answer(200, content_type="text/event-stream", stream=self._stream(asked))
             case "/metrics":
-                said_bytes = metrics.exposition(self._lookout, await self._lookout.look())
+                said_bytes = metrics.exposition(self._lookout, await self._recent())
                 return Answer(200, said_bytes, metrics.CONTENT_TYPE)
             case "/healthz":
-                stalled = (await self._lookout.look()).is_stalled
+                stalled = self._lookout.is_stalled
                 return Answer(503, b"stalled\n") if stalled else Answer(200, b"ok\n")
             case "/readyz":
-                return self._ready(unready(await self._lookout.look()), asked)
+                return self._ready(unready(await self._recent()), asked)
             case _:
                 return Answer(404, b"There is nothing here.\n")
 
@@ -87,15 +88,20 @@ class Page:
         subject = asked.form.get("subject", "").strip()
         if not self._has_journeys:
             return Answer(404, b"There is nothing here.\n")
-        if not 0 < len(subject) <= MAX_REFERENCE:
+        if not is_reference(subject):
             return Answer(400, b"Which reference?\n")
-        return Answer(200, render.journey(await self._journey(subject), self._sheet(asked)).encode(), HTML)
+        lines, sheet = await self._journey(subject), await self._sheet(asked)
+        return Answer(200, render.journey(lines, sheet).encode(), HTML)
 
-    async def _stream(self, sheet: render.Sheet) -> AsyncIterator[bytes]:
-        """Server-sent events: what has changed since the last one, every second."""
+    async def _stream(self, asked: Asked) -> AsyncIterator[bytes]:
+        """Server-sent events: what has changed since the last one, every second; ends with another map."""
+        sheet = await self._sheet(asked)
         before: dict[str, Any] = {}
         quiet_s = 0.0
         while True:
+            if sheet.site is not self._lookout.assembly.site:
+                yield b"event: map\ndata: another\n\n"
+                return
             vitals = await self._recent()
             now: dict[str, Any] = {
                 "parts": render.parts(vitals, sheet),
@@ -113,25 +119,24 @@ class Page:
             await asyncio.sleep(STREAM_S)
 
     async def _recent(self) -> Vitals:
-        """One look for all streams of this second."""
+        """One look for all readers of this half second."""
         now = asyncio.get_running_loop().time()
         if self._newest is None or now - self._newest[0] >= STREAM_S / 2:
             self._newest = (now, await self._lookout.look())
         return self._newest[1]
 
-    def _sheet(self, asked: Asked) -> render.Sheet:
-        """Drawn anew when the map has changed."""
+    async def _sheet(self, asked: Asked) -> render.Sheet:
+        """Drawn anew when the map has changed, beside the event loop: a large map takes a while."""
         wanted = language_of(asked.query.get("lang"), asked.headers.get("accept-language", ""))
         site, sheet = self._lookout.assembly.site, self._sheets.get(wanted)
         if sheet is None or sheet.site is not site:
-            sheet = self._sheets[wanted] = render.Sheet(
-                site, WORDS[wanted], is_shown=self._is_shown, has_journeys=self._has_journeys
+            sheet = self._sheets[wanted] = await asyncio.to_thread(
+                render.Sheet, site, WORDS[wanted], is_shown=self._is_shown, has_journeys=self._has_journeys
             )
         return sheet
 
-    def _version(self, asked: Asked) -> str:
-        words = self._sheet(asked).words
-        return words["version"].format(version=self._lookout.version, core=self._lookout.core_form)
+    def _version(self, sheet: render.Sheet) -> str:
+        return sheet.words["version"].format(version=self._lookout.version, core=self._lookout.core_form)
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

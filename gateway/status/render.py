@@ -9,7 +9,9 @@ from string import Template
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway.assembly import zone_facts
 from gateway.consent.board import Line
+from gateway.consent.records import MAX_REFERENCE
 from gateway.drawing import Panel, escaped, panels
 from gateway.model import SiteMap
 from gateway.status.health import unready
@@ -19,7 +21,6 @@ from gateway.status.words import plan_words
 Words = Mapping[str, str]
 NOW_S: Final = 15.0
 """What was heard within so long was heard now: else the page would change every second."""
-LANES: Final = ("control", "fixes", "sightings")
 SECTIONS: Final = ("zones", "ticker", "links", "receivers", "queues", "calibration", "reload")
 _DOCUMENT: Final = Template(files("gateway.status").joinpath("page.html").read_text("utf-8"))
 
@@ -33,10 +34,13 @@ class Sheet:
         self.is_shown = is_shown
         """Whether the settings name a purpose for which somebody may be counted here."""
         self.has_journeys = has_journeys
-        self.names = {zone.id: zone.name for zone in site.zones} | {f.id: f.name for f in site.fences}
-        self.kinds = {zone.id: zone.kind for zone in site.zones} | {f.id: f.kind for f in site.fences}
+        self.facts = zone_facts(site)
         self.pictures = "".join(_figure(panel) for panel in panels(site, plan_words(words["lang"])))
         self.zone = ZoneInfo(site.timezone)
+
+    def name(self, zone: str) -> str:
+        """The id of one that the map does not have any more."""
+        return self.facts.get(zone, ("", zone))[1]
 
     def time(self, t_s: float) -> str:
         """On the store's clock."""
@@ -95,7 +99,7 @@ def _form(w: Words) -> str:
     return (
         f'<form id="ask" method="post" action="/journey?lang={w["lang"]}" autocomplete="off">'
         f'<p>{escaped(w["journey_hint"])}</p><label for="subject">{escaped(w["reference"])}</label> '
-        '<input id="subject" name="subject" required maxlength="256" autocapitalize="none"> '
+        f'<input id="subject" name="subject" required maxlength="{MAX_REFERENCE}" autocapitalize="none"> '
         f"<button>{escaped(w['show'])}</button></form>"
     )
 
@@ -105,14 +109,10 @@ def _p(text: str, kind: str = "") -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells that begin with `<` are HTML already."""
+    """Cells are HTML."""
     head = "".join(f'<th scope="col">{escaped(text)}</th>' for text in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(text)}</td>' for text in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(text: str) -> str:
-    return text if text.startswith('<span class="') else escaped(text)
 
 
 def _mark(is_fine: bool, text: str) -> str:
@@ -139,8 +139,8 @@ def _zones(vitals: Vitals, sheet: Sheet) -> str:
         return _p(w["nobody"])
     kinds = plan_words(w["lang"]).kinds
     rows = [
-        (name, kinds[sheet.kinds[zone]], str(vitals.counts[zone]))
-        for zone, name in sheet.names.items()
+        (escaped(name), escaped(kinds[kind]), str(vitals.counts[zone]))
+        for zone, (kind, name) in sheet.facts.items()
         if zone in vitals.counts
     ]
     return _table((w["zone"], w["kind"], w["here"]), rows)
@@ -156,7 +156,7 @@ def _line(line: Line, sheet: Sheet) -> str:
     w = sheet.words
     span = w.get(f"{line.change}_for", "").format(span=_span(line.dwell_s))
     said = f"{w[line.change]} {span}".rstrip()
-    name = sheet.names.get(line.zone, line.zone)
+    name = sheet.name(line.zone)
     return f"<li><time>{sheet.time(line.t_s)}</time> <b>{escaped(name)}</b> {escaped(said)}</li>"
 
 
@@ -167,13 +167,20 @@ def _span(seconds: float) -> str:
 
 
 def _links(vitals: Vitals, w: Words) -> str:
-    rows = [(name, _mark(state == "up", w[state]), detail) for name, state, detail in vitals.links]
+    rows = [
+        (escaped(name), _mark(state == "up", w[state]), escaped(detail))
+        for name, state, detail in vitals.links
+    ]
     return _table((w["name"], w["state"], w["detail"]), rows)
 
 
 def _receivers(vitals: Vitals, w: Words) -> str:
     rows = [
-        (r.id, _mark(not r.is_dead, w["dead"] if r.is_dead else w["alive"]), _heard(r.heard_s, vitals.t_s, w))
+        (
+            escaped(r.id),
+            _mark(not r.is_dead, w["dead"] if r.is_dead else w["alive"]),
+            escaped(_heard(r.heard_s, vitals.t_s, w)),
+        )
         for r in vitals.receivers
     ]
     return _table((w["receiver"], w["state"], w["heard"]), rows)
@@ -193,9 +200,10 @@ def _heard(heard_s: float | None, now_s: float, w: Words) -> str:
 
 
 def _queues(vitals: Vitals, w: Words) -> str:
-    rows = [(f"{w['recipient']} {name}", str(n)) for name, n in sorted(vitals.queued.items())]
-    rows += [(f"{w['lane']} {name}", str(vitals.lanes[name])) for name in LANES]
-    return _table((w["queue"], w["waits"]), [*rows, (w["disk"], str(vitals.uncommitted))])
+    waits = [(f"{w['recipient']} {name}", n) for name, n in sorted(vitals.queued.items())]
+    waits += [(f"{w['lane']} {name}", n) for name, n in vitals.lanes.items()]
+    waits.append((w["disk"], vitals.uncommitted))
+    return _table((w["queue"], w["waits"]), [(escaped(name), str(n)) for name, n in waits])
 
 
 def _calibration(vitals: Vitals, sheet: Sheet) -> str:
@@ -205,8 +213,8 @@ def _calibration(vitals: Vitals, sheet: Sheet) -> str:
     said = w["accuracy"].format(
         mean=f"{found.mean:.0%}",
         worst=f"{found.worst.accuracy:.0%}",
-        zone=sheet.names.get(found.worst.zone, found.worst.zone),
-        neighbour=sheet.names.get(found.worst.neighbour, found.worst.neighbour),
+        zone=sheet.name(found.worst.zone),
+        neighbour=sheet.name(found.worst.neighbour),
     )
     return _p(said) + (_p(w["outdated"], "bad") if found.is_outdated else "")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gateway.assembly import page_token
 from gateway.status.health import HealthTeller
-from gateway.status.http import Gate, PageServer
-from gateway.status.page import Journey, Page
 from gateway.status.vitals import Lookout
+
+if TYPE_CHECKING:
+    from gateway.status.http import PageServer
+    from gateway.status.page import Journey
 
 
 class Status:
@@ -23,7 +25,11 @@ class Status:
         self._teller = HealthTeller(lookout, tell)
         self._server: PageServer | None = None
         if settings.page.address is not None:
-            gate = Gate(page_token(settings), frozenset(settings.page.hosts))
+            # Loaded where there is a page.
+            from gateway.status.http import Gate, PageServer  # noqa: PLC0415
+            from gateway.status.page import Page  # noqa: PLC0415
+
+            gate = Gate(page_token(settings), frozenset(host.lower() for host in settings.page.hosts))
             page = Page(lookout, gate, journey)
             self._server = PageServer(settings.page.address, gate, page.serve, lookout.assembly.counts)
 

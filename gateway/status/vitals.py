@@ -89,6 +89,7 @@ class Lookout:
         *,
         links: Sequence[Link],
         progress: Callable[[], float],
+        batches: Callable[[], int],
         reload: Callable[[], Reloaded],
     ) -> None:
         self.assembly = assembly
@@ -100,6 +101,7 @@ class Lookout:
         self._lanes = lanes
         self._links = links
         self._progress = progress
+        self._batches = batches
         self._reload = reload
         self._accuracy: Accuracy | None = None
         self._queued: dict[str, int] = {}
@@ -116,8 +118,13 @@ class Lookout:
                 self._accuracy = await asyncio.to_thread(accuracy, site)
             await asyncio.sleep(BACKLOG_S)
 
-    async def look(self) -> Vitals:
+    @property
+    def is_stalled(self) -> bool:
+        """Signals wait, and none has got through for a while."""
         self._mark()
+        return time.monotonic() - self._seen_at_s > STALLED_S
+
+    async def look(self) -> Vitals:
         if time.monotonic() - self._counted_at_s >= BACKLOG_S:
             self._counted_at_s = time.monotonic()
             with contextlib.suppress(StoreError):  # the link of the outbox says so
@@ -137,8 +144,8 @@ class Lookout:
             ticker=tuple(pipeline.board.ticker(now_s, TICKER)),
             reload=self._reload(),
             accuracy=self._accuracy,
-            is_stalled=time.monotonic() - self._seen_at_s > STALLED_S,
-            batches=int(self._seen),
+            is_stalled=self.is_stalled,
+            batches=self._batches(),
         )
 
     def counted(self) -> dict[str, dict[str, int]]:
