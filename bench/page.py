@@ -98,7 +98,7 @@ async def cost(folder: Path, seconds: float) -> dict[int, float]:
     async with Outbox(folder / "state" / "outbox.sqlite", ["platform"], counts=assembled.counts) as outbox:
         links = [Link("source local"), Link("sink local")]
         watch = Lookout(assembled, outbox, Lanes(assembled.counts), clock, links=links,
-                      progress=time.monotonic, reload=lambda: Reloaded(0.0))  # fmt: skip
+                      progress=time.monotonic, batches=lambda: 0, reload=lambda: Reloaded(0.0))  # fmt: skip
         page = Page(watch, Gate(None), assembled_journey)
         server = PageServer(("127.0.0.1", PORT), Gate(None), page.serve, assembled.counts)
         tasks = [asyncio.create_task(work) for work in (server.run(), watch.run(), move(assembled, clock))]
