@@ -233,6 +233,12 @@ class Outbox:
         )
         self._counts.count("outbox", "removed", removed)
 
+    async def divide(self, recipient: str, sequence: int, generation: str) -> int:
+        """Makes two tombstones of one, which name its sequence too; how many there are now. 0: it is gone, or
+        stays as it is because it names few ranges.
+        """
+        return await self._writer.written(partial(self._store.divide, generation, recipient, sequence))
+
     async def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason = "withdrawn") -> int:
         """Removes what these subjects have here, submitted or queued, with a tombstone per recipient, and
         their open stays; their bars stay, and a sweep is asked for, all in one transaction. Commits at once

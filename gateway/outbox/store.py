@@ -311,6 +311,11 @@ class Store:
         self._tombstones.bury(recipient, gone, reason, self._stored_s)
         return len(gone)
 
+    def divide(self, generation: str, recipient: str, sequence: int) -> int:
+        if generation != self.generation:
+            return 0
+        return self._tombstones.divide(recipient, sequence, self._stored_s)
+
     def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason) -> int:
         """Removes every queued event of the subjects at every recipient, and their open stays; keeps their
         bars; dooms what lies aside; asks for a sweep.
