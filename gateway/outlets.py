@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -37,18 +38,23 @@ class Outlets:
         """`state(alive)`: what is retained on the state topic. ConfigError for a secret that cannot serve."""
         self._assembly, self._outbox, self._clock = assembly, outbox, clock
         self._uplinks = list(self._make_uplinks(state, questions))
-        webhooks = dict(self._make_webhooks())
-        self._webhooks = list(webhooks.values())
+        self._webhooks = dict(self._make_webhooks())
         self.couriers = [courier for uplink in self._uplinks for courier in uplink.couriers.values()]
-        self.couriers += [self._courier(name, sink) for name, sink in webhooks.items()]
+        self.couriers += [self._courier(name, sink) for name, sink in self._webhooks.items()]
 
     @property
     def links(self) -> list[Link]:
         """To brokers and webhooks."""
-        return [*(uplink.link for uplink in self._uplinks), *(webhook.link for webhook in self._webhooks)]
+        return list(dict.fromkeys(self.link_of.values()))
+
+    @property
+    def link_of(self) -> dict[str, Link]:
+        """The way to each recipient."""
+        ways = {name: uplink.link for uplink in self._uplinks for name in uplink.couriers}
+        return ways | {name: webhook.link for name, webhook in self._webhooks.items()}
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[Any]]:
-        ways = [way.run() for way in self._uplinks] + [way.run() for way in self._webhooks]
+        ways = [way.run() for way in self._uplinks] + [way.run() for way in self._webhooks.values()]
         return [group.create_task(run) for run in (*ways, *(courier.run() for courier in self.couriers))]
 
     def restate(self) -> None:
@@ -57,14 +63,13 @@ class Outlets:
             uplink.restate()
 
     async def farewell(self) -> None:
-        """A moment for what is queued, if somebody could take it; what remains stays on disk."""
-        up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
-        try:
-            async with asyncio.timeout(FAREWELL_S if any(link.state == "up" for link in self.links) else 0):
-                while any((await self._outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
+        """A moment for what is queued for whom it can reach; what remains stays on disk."""
+        reached = [name for name, link in self.link_of.items() if link.state == "up"]
+        with contextlib.suppress(TimeoutError, StoreError):
+            async with asyncio.timeout(FAREWELL_S):
+                while not await self._outbox.is_empty(reached):  # noqa: ASYNC110 - the disk knows
                     await asyncio.sleep(0.05)
-        except (TimeoutError, StoreError):
-            pass
+        up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
         for uplink in up:
             try:
                 async with asyncio.timeout(FAREWELL_S):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from consents import NOON_S, record
+from mosquitto import Mosquitto
 from releases import stored
 from scripted_broker import (
     MAXIMUM_PACKET_SIZE,
@@ -29,6 +30,7 @@ from gateway.errors import NotConnectedError, RefusedError
 from gateway.links import SLOWLY_S, Link, full_jitter, slow_jitter
 from gateway.model import Presence
 from gateway.mqtt import Connection
+from gateway.mqtt_client import Endpoint
 from gateway.outbox import Outbox, Transaction
 from gateway.sinks import Delivery, Tombstone, courier
 from gateway.sinks.courier import Courier
@@ -172,7 +174,7 @@ async def test_a_broker_that_starts_again_and_again_is_not_taken_for_that() -> N
 async def test_a_refused_state_ends_nothing() -> None:
     """Birth on a topic that the ACL forbids: the uplink is down and says so, the daemon lives."""
     async with Scripted(answer=lambda _: 0x87) as broker:
-        uplink = an_uplink(broker)
+        uplink = an_uplink(broker.endpoint())
         async with running(uplink):
             await until(lambda: "ACL" in uplink.link.detail)
             await asyncio.sleep(0.2)
@@ -258,10 +260,8 @@ async def test_a_broker_that_acknowledges_nothing_is_left(
 # --- the whole way: outbox, courier, sink ---
 
 
-def an_uplink(broker: Scripted) -> Uplink:
-    return Uplink(
-        broker.endpoint(), "gw", site="s", gateway="g", acknowledging=[], state=lambda alive: b"%d" % alive
-    )
+def an_uplink(endpoint: Endpoint) -> Uplink:
+    return Uplink(endpoint, "gw", site="s", gateway="g", acknowledging=[], state=lambda alive: b"%d" % alive)
 
 
 PURPOSE = Purpose("dpv:PersonalisedBenefits", "eu-gdpr:A6-1-a", frozenset(["entered"]), frozenset(["zone"]))
@@ -274,7 +274,7 @@ DELIVERY = Delivery(Tombstone("t-1", NOON_S, b'{"ranges":[[1,1]],"reason":"cappe
 class Way:
     """One recipient in PUBACK mode, from the outbox to a scripted broker."""
 
-    def __init__(self, broker: Scripted, outbox: Outbox, counts: Counts) -> None:
+    def __init__(self, endpoint: Endpoint, outbox: Outbox, counts: Counts) -> None:
         self.outbox, self.counts = outbox, counts
         register = Register(counts)
         self.screen = ConsentScreen(
@@ -284,7 +284,7 @@ class Way:
             counts,
         )
         self.screen.know(register.absorb([record()]))
-        self.uplink = an_uplink(broker)
+        self.uplink = an_uplink(endpoint)
         sink = MqttSink(self.uplink, "platform")
         self.courier = Courier("platform", "puback", sink=sink, outbox=outbox, screen=self.screen,
                                clock=lambda: NOON_S, counts=counts)  # fmt: skip
@@ -308,10 +308,11 @@ def at(folder: Path, counts: Counts) -> Outbox:
 
 
 @contextlib.asynccontextmanager
-async def way(broker: Scripted, folder: Path) -> AsyncIterator[Way]:
+async def way(broker: Scripted | Endpoint, folder: Path) -> AsyncIterator[Way]:
     counts = Counts()
     async with at(folder, counts) as outbox:
-        made = Way(broker, outbox, counts)
+        endpoint = broker if isinstance(broker, Endpoint) else broker.endpoint()
+        made = Way(endpoint, outbox, counts)
         async with running(made.uplink), running(made.courier):
             yield made
 
@@ -361,9 +362,30 @@ async def test_a_broker_that_hangs_up_on_what_is_too_large(
 
 
 @pytest.mark.usefixtures("quick", "quick_courier")
+@pytest.mark.parametrize("version", [3, 5])
+async def test_what_is_too_large_for_mosquitto(tmp_path: Path, version: int) -> None:
+    with Mosquitto(tmp_path / "broker", more="max_packet_size 1500") as mosquitto:
+        endpoint = Endpoint("central", mosquitto.host, mosquitto.port, version=version)
+        heard: list[Any] = []
+        listening = Connection(
+            Endpoint("platform", mosquitto.host, mosquitto.port), "platform", Link("platform"),
+            subscriptions=[("presence/v1/s/g/platform/+", 1)],
+            on_message=lambda incoming: heard.append(msgspec.json.decode(incoming.payload)),
+        )  # fmt: skip
+        async with running(listening):
+            await listening.wait_up()
+            async with way(endpoint, tmp_path) as made:
+                await made.happen(*["cereals"] * 10, "long", *["cereals"] * 10)
+                await made.emptied()
+            await until(lambda: len({event["sequence"] for event in heard}) == 21)
+    assert made.counts.of("too_large", "platform") == 1
+    assert heard[-1]["data"] == {"ranges": [[11, 11]], "reason": "capped"}
+
+
+@pytest.mark.usefixtures("quick", "quick_courier")
 async def test_a_broker_that_goes_away_again_and_again_costs_no_event(tmp_path: Path) -> None:
     """Thrice at the same event: those of its size have been taken, so it cannot be what is wrong."""
-    hung_up_at = []
+    hung_up_at: list[int] = []
     async with Scripted(version=3) as broker:
 
         def end(p: Published) -> int | None:
@@ -395,7 +417,7 @@ async def test_a_tombstone_too_large_for_the_broker_is_divided(tmp_path: Path, s
             broker.end = lambda p: 0x95 if p.size > limit else None
         counts = Counts()
         async with at(tmp_path, counts) as outbox:
-            made = Way(broker, outbox, counts)
+            made = Way(broker.endpoint(), outbox, counts)
             await made.happen(*["cereals"] * 160)
             await outbox.remove("platform", range(1, 161, 2), "expired")
             async with running(made.uplink), running(made.courier):

@@ -291,6 +291,11 @@ class Outbox:
         """Rows queued per recipient, also of one that the settings no longer name."""
         return await self._read(lambda reads: reads.backlog())
 
+    async def is_empty(self, recipients: Collection[str]) -> bool:
+        """Whether nothing is queued for any of them, nor acknowledged and still there."""
+        await self.settle()
+        return await self._read(lambda reads: not any(map(reads.has_some, recipients)))
+
     @property
     def quarantined(self) -> int:
         """Damaged stores that lie aside."""

@@ -49,6 +49,11 @@ class Reads:
         n: int = self._db.execute(select, (recipient, after, through)).fetchone()[0]
         return n
 
+    def has_some(self, recipient: str) -> bool:
+        """Whether anything is queued, without counting it."""
+        select = "SELECT 1 FROM queued WHERE recipient = ? LIMIT 1"
+        return self._db.execute(select, (recipient,)).fetchone() is not None
+
     def waiting(self, recipient: str, after: int, limit: int, now_s: float) -> list[Waiting]:
         """Events without their bodies; `now_s` is real Unix time."""
         found = self._db.execute(_WAITING, (now_s, recipient, after, limit))
