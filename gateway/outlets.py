@@ -7,9 +7,11 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from msgspec import Struct
+
 from gateway.assembly import Assembly, endpoint_of, partner_of
 from gateway.errors import NotConnectedError, RefusedError, StoreError
-from gateway.links import Link
+from gateway.links import NOT_STARTED, Link
 from gateway.model import PLATFORM
 from gateway.outbox import Outbox
 from gateway.sinks import Sink
@@ -21,6 +23,25 @@ from gateway.sources import Clock
 
 FAREWELL_S: Final = 1.5
 """How long a clean stop lets the couriers carry what is queued, and then the state be said."""
+
+
+class Way(Struct, frozen=True):
+    """To one recipient."""
+
+    link: Link
+    """To its broker, or its webhook."""
+    courier: Courier
+
+    @property
+    def unacknowledged(self) -> int:
+        return self.courier.outstanding
+
+    def state(self) -> tuple[str, str]:
+        """up or down, and why: where the way is up, the recipient may still refuse."""
+        own = self.courier.link
+        refuses = self.link.state == "up" and own.state == "down" and own.detail != NOT_STARTED
+        link = own if refuses else self.link
+        return link.state, link.detail
 
 
 class Outlets:
@@ -39,19 +60,19 @@ class Outlets:
         self._assembly, self._outbox, self._clock = assembly, outbox, clock
         self._uplinks = list(self._make_uplinks(state, questions))
         self._webhooks = dict(self._make_webhooks())
-        self.couriers = [courier for uplink in self._uplinks for courier in uplink.couriers.values()]
-        self.couriers += [self._courier(name, sink) for name, sink in self._webhooks.items()]
+        self.ways = {
+            name: Way(uplink.link, courier)
+            for uplink in self._uplinks
+            for name, courier in uplink.couriers.items()
+        }
+        for name, sink in self._webhooks.items():
+            self.ways[name] = Way(sink.link, self._courier(name, sink))
+        self.couriers = [way.courier for way in self.ways.values()]
 
     @property
     def links(self) -> list[Link]:
         """To brokers and webhooks."""
-        return list(dict.fromkeys(self.link_of.values()))
-
-    @property
-    def link_of(self) -> dict[str, Link]:
-        """The way to each recipient."""
-        ways = {name: uplink.link for uplink in self._uplinks for name in uplink.couriers}
-        return ways | {name: webhook.link for name, webhook in self._webhooks.items()}
+        return list(dict.fromkeys(way.link for way in self.ways.values()))
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[Any]]:
         ways = [way.run() for way in self._uplinks] + [way.run() for way in self._webhooks.values()]
@@ -64,7 +85,7 @@ class Outlets:
 
     async def farewell(self) -> None:
         """A moment for what is queued for whom it can reach; what remains stays on disk."""
-        reached = [name for name, link in self.link_of.items() if link.state == "up"]
+        reached = [name for name, way in self.ways.items() if way.link.state == "up"]
         with contextlib.suppress(TimeoutError, StoreError):
             async with asyncio.timeout(FAREWELL_S):
                 while not await self._outbox.is_empty(reached):  # noqa: ASYNC110 - the disk knows

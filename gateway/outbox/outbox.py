@@ -19,7 +19,7 @@ from gateway.links import Link
 from gateway.model import OpenStay
 from gateway.outbox.limits import DEFAULTS, Limits
 from gateway.outbox.reads import Reads
-from gateway.outbox.rows import Reason, Row, Transaction, Waiting
+from gateway.outbox.rows import Queued, Reason, Row, Transaction, Waiting
 from gateway.outbox.store import Committed, Store
 from gateway.outbox.writer import Writer
 
@@ -290,6 +290,11 @@ class Outbox:
     async def backlog(self) -> dict[str, int]:
         """Rows queued per recipient, also of one that the settings no longer name."""
         return await self._read(lambda reads: reads.backlog())
+
+    async def queued(self) -> list[Queued]:
+        """What waits, by recipient; what was acknowledged is deleted first."""
+        await self.settle()
+        return await self._read(lambda reads: reads.queued())
 
     async def is_empty(self, recipients: Collection[str]) -> bool:
         """Whether nothing is queued for any of them, nor acknowledged and still there."""

@@ -101,6 +101,11 @@ class Courier:
         """Sent and not confirmed, by subject key."""
         self._progress_s = time.monotonic()
 
+    @property
+    def outstanding(self) -> int:
+        """Sent, and not acknowledged by the application."""
+        return self._outstanding
+
     async def run(self) -> NoReturn:
         while True:
             try:
