@@ -60,10 +60,13 @@ def run(directory: Path, clock: str | None, log_form: logs.Form) -> None:
     Example: gateway run --config /etc/gateway
     """
     from gateway import assembly, daemon, lastmap
+    from gateway.review.secrets import require
 
     pipeline_clock = _clock(clock)
     logs.begin(log_form)
     configuration = lastmap.read_or_last(directory, logging.getLogger("gateway.map").error)
+    if configuration.own is not None:
+        require(configuration.own)
     keys = assembly.keys_of(configuration.settings)
     assembled = assembly.assemble(configuration, keys)
     asyncio.run(daemon.run(assembled, configuration, pipeline_clock))

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from gateway.assembly import Assembly, endpoint_of, partner_of
+from gateway.access import endpoint_of, partner_of
+from gateway.assembly import Assembly
 from gateway.errors import NotConnectedError, RefusedError, StoreError
 from gateway.links import Link
 from gateway.model import PLATFORM

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,9 +12,9 @@ from msgspec import Struct
 from gateway import assembly, review, settings
 from gateway.assembly import Configuration
 from gateway.calibration.remarks import remarks
-from gateway.credentials import CREDENTIAL
 from gateway.errors import ConfigError, Problem
 from gateway.profiles import Profiles, profiles_of
+from gateway.review.secrets import Secrets, secrets
 from gateway.settings.gateway_checks import shared_zones
 
 NAMED = 5
@@ -33,6 +33,8 @@ class Found(Struct):
     notes: list[str]
     """What concerns no line of a file."""
     summary: dict[str, int | str] | None
+    unseen: list[str] = []
+    """Secrets that this user could not look at: they are for the service."""
 
     def text(self) -> Iterator[str]:
         """For a person, the summary last; problems and warnings of all files in the order of their places."""
@@ -49,7 +51,8 @@ class Found(Struct):
         """The one line when all is fine."""
         facts = [f"{n} {what}" for what, n in (self.summary or {}).items() if what != "consents"]
         consents = (self.summary or {}).get("consents", "")
-        return f"{self.directory}: fine. {', '.join([*facts, str(consents)])}."
+        unseen = f" Not looked at, only the service may: {', '.join(self.unseen)}." if self.unseen else ""
+        return f"{self.directory}: fine. {', '.join([*facts, str(consents)])}.{unseen}"
 
     def json(self) -> bytes:
         """`problems` and `warnings` as mappings of file, line, column, key, text and source."""
@@ -77,12 +80,19 @@ def look(directory: Path, profiles: Profiles | None = None) -> Found:
         return Found(str(directory), False, list(error.problems), [], [], None)
     both = settings.look(directory, profiles=profiles.subscribable)
     doubts = review.warnings(directory, both)
+    kept = secrets(both.own, datetime.now(UTC))
+    absent = [msgspec.structs.replace(problem, is_warning=True) for problem in kept.missing]
+    problems, doubts = list(kept.problems), [*doubts, *kept.warnings, *absent]
+    notes: list[str] = []
+    configuration: Configuration | None = None
     try:
         configuration = assembly.read_configuration(directory, profiles=profiles, found=both)
-        notes = list(_notes(configuration))
+        notes = [*_without_key(configuration, kept), *_notes(configuration)]
     except ConfigError as error:
-        return Found(str(directory), False, list(error.problems), doubts, [], None)
-    return Found(str(directory), True, [], doubts, notes, _summary(configuration))
+        problems += error.problems
+    if configuration is None or problems:
+        return Found(str(directory), False, problems, doubts, [], None)
+    return Found(str(directory), True, [], doubts, notes, _summary(configuration), kept.unseen)
 
 
 def _summary(found: Configuration) -> dict[str, int | str]:
@@ -97,12 +107,17 @@ def _summary(found: Configuration) -> dict[str, int | str]:
     }
 
 
-def _notes(found: Configuration) -> Iterator[str]:
+def _without_key(found: Configuration, kept: Secrets) -> Iterator[str]:
+    """ConfigError where the file of identity keys, which can be read, has problems."""
     secret = found.settings.identity_keys
-    if secret is not None and secret.startswith(CREDENTIAL) and "CREDENTIALS_DIRECTORY" not in os.environ:
-        yield f"{secret}: not looked at, systemd passes it to the service only"
-    elif missing := assembly.without_key(found, assembly.identity_keys_of(found.settings)):
+    wrong = [*kept.problems, *kept.missing]
+    if secret in kept.unseen or any(problem.key == "identity_keys" for problem in wrong):
+        return
+    if missing := assembly.without_key(found, assembly.identity_keys_of(found.settings)):
         yield f"{missing} irk: or eid: identities have no key and identify nobody"
+
+
+def _notes(found: Configuration) -> Iterator[str]:
     yield from remarks(found.site)
     for (one, other), shared in shared_zones(found.settings, found.site).items():
         yield (
