@@ -24,9 +24,11 @@ from gateway.cli_words import (
     Directory,
     NewFile,
     ReadableFile,
+    in_language,
     problems_exit,
     stand,
 )
+from gateway.translation import Language
 
 _log = click.option(
     "--log", "log_form", type=click.Choice(logs.FORMS), default="text", show_default=True,
@@ -87,8 +89,9 @@ def demo() -> None:
 @main.command()
 @click.argument("directory", type=Directory, default=Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@in_language
 @problems_exit(EXIT_PROBLEMS)
-def check(directory: Path, as_json: bool) -> None:
+def check(directory: Path, as_json: bool, language: Language) -> None:
     """Check every file of a configuration and name all problems in one run.
 
     A problem keeps the gateway from starting; a warning does not, and exits with 0.
@@ -99,7 +102,7 @@ def check(directory: Path, as_json: bool) -> None:
         from gateway.verbs import check as session
 
         tell = partial(click.echo, err=True)
-        fine = session.check(directory, as_json=as_json, say=click.echo, tell=tell)
+        fine = session.check(directory, as_json=as_json, language=language, say=click.echo, tell=tell)
     finally:
         gc.enable()
     sys.exit(0 if fine else EXIT_PROBLEMS)
@@ -108,8 +111,9 @@ def check(directory: Path, as_json: bool) -> None:
 @main.command()
 @click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@in_language
 @problems_exit(EXIT_PROBLEMS)
-def reload(directory: Path, as_json: bool) -> None:
+def reload(directory: Path, as_json: bool, language: Language) -> None:
     """Have the running gateway take over its map, keys, deny-list and consent file.
 
     A map with problems changes nothing; stays in zones that did not change go on. As SIGHUP, but answers.
@@ -118,7 +122,7 @@ def reload(directory: Path, as_json: bool) -> None:
     from gateway.verbs import reload as session
 
     done = session.reload(
-        directory, as_json=as_json, say=click.echo, tell=lambda text: click.echo(text, err=True)
+        directory, as_json=as_json, language=language, say=click.echo, tell=partial(click.echo, err=True)
     )
     sys.exit(0 if done else EXIT_PROBLEMS)
 

@@ -68,7 +68,7 @@ def test_the_summary_when_all_is_fine() -> None:
     result = check(DEMO)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        f"{DEMO}: fine. 10 zones, 7 receivers, 0 beacons, 1 fences, 2 recipients, "
+        f"{DEMO}: fine. 10 zones, 7 receivers, 0 beacons, 1 fence, 2 recipients, "
         "5 consent records in consent.yaml.\n"
     )
 

@@ -16,6 +16,7 @@ from gateway.errors import ConfigError, Problem
 from gateway.profiles import Profiles, profiles_of
 from gateway.review.secrets import Secrets, secrets
 from gateway.settings.gateway_checks import shared_zones
+from gateway.translation import Language, told, translated
 
 NAMED = 5
 """Zones that one line names."""
@@ -24,7 +25,7 @@ Say = Callable[[str], None]
 
 
 class Found(Struct):
-    """What one run has to say; `summary` only where there is no problem."""
+    """What one run has to say; `summary`, by names in the plural, only where there is no problem."""
 
     directory: str
     fine: bool
@@ -36,39 +37,43 @@ class Found(Struct):
     unseen: list[str] = []
     """Secrets that this user could not look at: they are for the service."""
 
-    def text(self) -> Iterator[str]:
+    def text(self, language: Language = "en") -> Iterator[str]:
         """For a person, the summary last; problems and warnings of all files in the order of their places."""
         for problem in sorted([*self.problems, *self.warnings]):
-            yield problem.with_caret()
+            yield told(problem, language)
         for note in self.notes:
-            yield f"{self.directory}: {note}"
-        counted = [_counted(len(self.problems), "problem")] if self.problems else []
-        counted += [_counted(len(self.warnings), "warning")] if self.warnings else []
+            yield f"{self.directory}: {translated(note, language)}"
+        counted = [_counted(len(self.problems), "problems")] if self.problems else []
+        counted += [_counted(len(self.warnings), "warnings")] if self.warnings else []
         if counted:
-            yield f"{', '.join(counted)} found"
+            yield translated(f"{', '.join(counted)} found", language)
 
-    def line(self) -> str:
+    def line(self, language: Language = "en") -> str:
         """The one line when all is fine."""
-        facts = [f"{n} {what}" for what, n in (self.summary or {}).items() if what != "consents"]
-        consents = (self.summary or {}).get("consents", "")
-        unseen = f" Not looked at, only the service may: {', '.join(self.unseen)}." if self.unseen else ""
-        return f"{self.directory}: fine. {', '.join([*facts, str(consents)])}.{unseen}"
+        summary = self.summary or {}
+        facts = [_counted(n, what) for what, n in summary.items() if isinstance(n, int)]
+        facts = [translated(fact, language) for fact in (*facts, str(summary.get("consents", "")))]
+        unseen = f"Not looked at, only the service may: {', '.join(self.unseen)}"
+        sentences = [translated("fine", language), ", ".join(facts)]
+        sentences += [translated(unseen, language)] if self.unseen else []
+        return f"{self.directory}: {'. '.join(sentences)}."
 
     def json(self) -> bytes:
         """`problems` and `warnings` as mappings of file, line, column, key, text and source."""
         return msgspec.json.encode(self)
 
 
-def check(directory: Path, *, as_json: bool, say: Say, tell: Say) -> bool:
-    """`say` gets the result, `tell` what is wrong; True: nothing keeps a gateway from starting."""
+def check(directory: Path, *, as_json: bool, language: Language, say: Say, tell: Say) -> bool:
+    """`say` gets the result, `tell` what is wrong; True: nothing keeps a gateway from starting. JSON is for
+    programs and always English."""
     found = look(directory)
     if as_json:
         say(found.json().decode())
         return found.fine
-    for text in found.text():
+    for text in found.text(language):
         tell(text)
     if found.fine:
-        say(found.line())
+        say(found.line(language))
     return found.fine
 
 
@@ -131,4 +136,4 @@ def _named(names: list[str]) -> str:
 
 
 def _counted(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+    return f"{n} {what.removesuffix('s') if n == 1 else what}"
