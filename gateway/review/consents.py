@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.consent import SubjectRecord
 from gateway.errors import ConfigError, Problem
-from gateway.located import Document, did_you_mean, load
+from gateway.located import Document, instead, load
 from gateway.model import OPERATOR
 from gateway.review.places import Path
 from gateway.settings import SiteLook
@@ -94,7 +94,7 @@ def _names(
                     if known is None or name in known or (what, name) in seen:
                         continue
                     seen.add((what, name))
-                    text = f"unknown {what} '{name}'{did_you_mean(name, known)}"
+                    text = f"unknown {what} '{name}'{instead(name, known)}"
                     yield _warning(document, (r, "consents", c, key, i), text)
             if consent.until_s <= consent.from_s:
                 text = "ends before it begins: it never permits anything"

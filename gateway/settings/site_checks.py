@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import Problem
-from gateway.located import did_you_mean
+from gateway.located import instead
 from gateway.model import Point
 from gateway.settings import outlines
 from gateway.settings.outlines import Polygons
@@ -82,8 +82,8 @@ def _places(rest: _Map, file: SiteFile) -> Iterator[Problem]:
             yield rest.problem((*path, key), f"the zone lies outside the bounds of floor '{floor.id}'")
     for path, anchor in _anchors(file):
         if anchor.floor not in known:
-            near = did_you_mean(anchor.floor, known)
-            yield rest.problem((*path, "floor"), f"unknown floor '{anchor.floor}'{near}")
+            text = f"unknown floor '{anchor.floor}'{instead(anchor.floor, known)}"
+            yield rest.problem((*path, "floor"), text)
         elif anchor.at and anchor.floor in floors:
             away_m = _outside_m(floors[anchor.floor], [(anchor.at[0], anchor.at[1])])
             if away_m > FAR_OUTSIDE_M:
@@ -114,8 +114,7 @@ def _parts(rest: _Map, file: SiteFile) -> Iterator[Problem]:
         if zone.part_of not in zones:
             known = rest.ids("floors", "zones")
             if zone.part_of not in known:
-                near = did_you_mean(zone.part_of, known)
-                yield rest.problem(at, f"unknown zone '{zone.part_of}'{near}")
+                yield rest.problem(at, f"unknown zone '{zone.part_of}'{instead(zone.part_of, known)}")
             continue
         whole_floor, whole = zones[zone.part_of]
         if whole.id == zone.id:
