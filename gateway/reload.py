@@ -21,7 +21,7 @@ from gateway.assembly import Assembly, Configuration, identity_keys_of, zone_fac
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
-from gateway.core.propagation import radio_map
+from gateway.core import prepare
 from gateway.errors import ConfigError, Problem
 from gateway.lanes import Lanes
 from gateway.located import MAX_BYTES
@@ -121,7 +121,7 @@ class Reload:
         new = msgspec.structs.replace(candidate[0], site=old.site)
         if new == old:
             return
-        await asyncio.to_thread(radio_map, new)  # remembered: the swap itself is quick
+        await asyncio.to_thread(prepare, new)  # the swap itself is quick
         # No await from here to the swap: it falls between two signals.
         outcome = assembly.pipeline.replace_site(new, zone_facts(new))
         assembly.site = new
