@@ -50,10 +50,10 @@ class Report(Struct):
     refused: list[str] = []
     """Why other files were not taken over."""
 
-    def in_brief(self) -> list[str]:
-        """What was not taken over, for a page: of files about people their places alone."""
+    def refused_places(self) -> list[str]:
+        """For a page: of files about people no more than where they have problems."""
         places = [_PLACE.match(line) for refusal in self.refused for line in refusal.splitlines()[1:]]
-        return [str(problem) for problem in self.problems] + [place[0] for place in places if place]
+        return [place[0] for place in places if place]
 
 
 class Reload:

@@ -101,9 +101,9 @@ def _shapes(
 
 
 def _names(marks: Marks, frame: Frame, zones: Sequence[Zone], anchors: Sequence[Anchor]) -> None:
-    """Zones first, small ones before large ones; of the anchors those for which there is room."""
+    """Zones first, small before large, else in their order; of the anchors those for which there is room."""
     rings = {zone.id: [frame.at(corner) for corner in zone.polygon] for zone in zones if zone.polygon}
-    for zone in sorted(zones, key=lambda zone: _spread(rings.get(zone.id, []))):
+    for zone in sorted(zones, key=lambda zone: round(_spread(rings.get(zone.id, [])))):
         if zone.id in rings:
             marks.name_area(zone.id, zone.name, rings[zone.id])
         elif zone.at:
