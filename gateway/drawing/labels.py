@@ -187,3 +187,9 @@ def chord(ring: Sequence[Point], y: float, through: float | None = None) -> tupl
     if through is not None:
         rows = [row for row in rows if row[0] <= through <= row[1]]
     return max(rows, key=lambda row: row[1] - row[0], default=None)
+
+
+def extent_px2(rings: Sequence[Sequence[Point]]) -> float:
+    """Of the box around a shape; 0 where it has no corners."""
+    xs, ys = [x for ring in rings for x, _ in ring], [y for ring in rings for _, y in ring]
+    return (max(xs) - min(xs)) * (max(ys) - min(ys)) if xs else 0.0
