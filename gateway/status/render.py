@@ -18,7 +18,8 @@ from gateway.drawing import PLAN_WORDS, Panel, escaped, panels
 from gateway.model import SiteMap
 from gateway.status.health import unready
 from gateway.status.vitals import Reloaded, Vitals
-from gateway.translation import Language, translated
+from gateway.translation.language import Language
+from gateway.translation.sentences import translated
 
 Words = Mapping[str, str]
 NOW_S: Final = 15.0
