@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from daemons import Place, consent, consuming, drove, heard, sender
 from mosquitto import Mosquitto
 from receiver_model import Receiver
+from strangers import stranger
 
 from gateway.mqtt import Connection, Incoming
 
@@ -46,19 +47,9 @@ class Timed(Receiver):
         super()._take(incoming)
 
 
-def foreign(rng: random.Random) -> dict[str, object]:
-    address = ":".join(f"{b:02x}" for b in rng.randbytes(6))
-    return {
-        "address": address,
-        "address_type": "random",
-        "rssi": -80,
-        "adv": "02011a" + "0aff4c001005" + rng.randbytes(5).hex(),
-    }
-
-
 async def disturb(sending: Connection, a_second: float, rng: random.Random) -> None:
     while a_second:
-        await heard(sending, "pi-01", *(foreign(rng) for _ in range(max(1, round(a_second / 20)))))
+        await heard(sending, "pi-01", *(stranger(rng) for _ in range(max(1, round(a_second / 20)))))
         await asyncio.sleep(0.05)
 
 

@@ -33,6 +33,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from daemons import TAG, Daemon, Place, consent, drove, heard, raw
 from mosquitto import Mosquitto
+from strangers import stranger
 
 from gateway.errors import NotConnectedError
 from gateway.links import Link
@@ -134,7 +135,7 @@ class Store:
     def heard(self, t_s: float) -> dict[str, list[dict[str, Any]]]:
         reports: dict[str, list[dict[str, Any]]] = {"pi-01": [], "pi-02": []}
         for elements in reports.values():
-            elements.extend(self._stranger() for _ in range(STRANGERS_A_TICK))
+            elements.extend(stranger(self._rng) for _ in range(STRANGERS_A_TICK))
         if self.is_open(t_s):
             for slot in range(AT_ONCE):
                 since_s = (t_s + slot * VISIT_S / AT_ONCE) % VISIT_S
@@ -160,11 +161,6 @@ class Store:
                 yield car, 50.0007, 0.0
             else:
                 yield car, 50.0007 - (since_s - 250) * 0.00005, 25.0
-
-    def _stranger(self) -> dict[str, Any]:
-        address = ":".join(f"{b:02x}" for b in self._rng.randbytes(6))
-        adv = "02011a" + bytes([11, 0xFF, 0x4C, 0, 0x10, 5, *self._rng.randbytes(6)]).hex()
-        return {"address": address, "address_type": "random", "rssi": self._rng.randint(-95, -60), "adv": adv}
 
 
 class Soak:

@@ -17,6 +17,7 @@ import click
 
 from gateway import __version__, logs
 from gateway.cli_consent import consent
+from gateway.cli_outbox import outbox
 from gateway.cli_simulate import simulate
 from gateway.cli_words import (
     EXIT_CONFIG,
@@ -301,6 +302,7 @@ def map_verb(directory: Path, out: Path | None, lang: str) -> None:
 
 main.add_command(simulate)
 main.add_command(consent)
+main.add_command(outbox)
 
 
 @main.command()

@@ -33,6 +33,7 @@ from gateway.notify import Notifier
 from gateway.outbox import Outbox
 from gateway.outlets import FAREWELL_S, Outlets
 from gateway.pump import Pump
+from gateway.queues import queues_of
 from gateway.reload import Reload
 from gateway.settings import GatewaySettings
 from gateway.sinks.questions import Questions
@@ -169,6 +170,9 @@ class _Running:
                 return await self._desk.object(request.subject, erase=request.do == "erase")
             case "why":
                 return self._desk.why(request.subject)
+            case "outbox":
+                found = await queues_of(self._outbox, self._outlets.ways, time.time())
+                return msgspec.structs.asdict(found)
             case "reload":
                 return msgspec.structs.asdict(await self._reloading.everything())
             case "reread":

@@ -18,6 +18,7 @@ LOOPBACK: Final = frozenset(["127.0.0.1", "::1", "localhost"])
 MAX_RETRY_AFTER_S: Final = 3600.0
 SLOWLY_S, SLOWEST_S = 60.0, 900.0
 """Bounds of the pause where trying again helps only when somebody has changed something."""
+NOT_STARTED = "not started"
 _SAID = 20
 
 _log = logging.getLogger("gateway.links")
@@ -38,7 +39,7 @@ class Link:
     def __init__(self, name: str) -> None:
         self.name = name
         self.state: Literal["down", "up"] = "down"
-        self.detail = "not started"
+        self.detail = NOT_STARTED
         self._said: set[str] = set()
         """Details since the last change of state."""
         self._said_state = ""

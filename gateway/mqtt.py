@@ -2,8 +2,9 @@
 
 Built on aiomqtt and the paho client under it. What they lack is done here and in the rooms beside it, which
 nobody else uses: `mqtt_client` makes the client, `mqtt_reach` connects, `mqtt_intake` reads, `mqtt_packets`
-cuts, `mqtt_limits` keeps to what the broker wants, `mqtt_reasons` says what its codes mean. A message is
-acknowledged to the broker when its consequences are committed, not when it arrives (manual acknowledgement).
+cuts, `mqtt_limits` keeps to what the broker wants, `mqtt_reasons` says what its codes mean, `mqtt_suspects`
+finds out what it does not say. A message is acknowledged to the broker when its consequences are committed,
+not when it arrives (manual acknowledgement).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -24,7 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import NotConnectedError, RefusedError, TooLargeError
 from gateway.links import Link, discard_unsent
-from gateway.mqtt_client import Endpoint, Will, made, publish_properties
+from gateway.mqtt_client import Connect, Endpoint, Will, made, publish_properties
 from gateway.mqtt_intake import Intake
 from gateway.mqtt_limits import Limits, packet_bytes
 from gateway.mqtt_pace import Pace
@@ -38,6 +40,7 @@ from gateway.mqtt_reasons import (
     meaning,
     of_publication,
 )
+from gateway.mqtt_suspects import Suspects, UnderWay
 
 CONFIRM_TIMEOUT_S = 30.0
 """A broker that acknowledges nothing for so long is left: what it may still owe cannot be told."""
@@ -82,9 +85,10 @@ class Connection:
         self._client: aiomqtt.Client | None = None
         self._receiving: aiomqtt.Client | None = None
         """As `_client`, but from before the connect: a kept session delivers at once."""
-        self._unconfirmed: dict[int, tuple[asyncio.Future[ReasonCode], int]] = {}
-        """Publications by their packet id, and their size in bytes."""
+        self._unconfirmed: dict[int, tuple[asyncio.Future[ReasonCode], UnderWay]] = {}
+        """Publications by their packet id."""
         self._limits = Limits()
+        self._suspects = Suspects()
         self._told: int | None = None
         """Why the broker said that it ends this connection (DISCONNECT), by reason code."""
         self._up = asyncio.Event()
@@ -156,7 +160,8 @@ class Connection:
             if client is not self._client:
                 raise NotConnectedError(f"{self._endpoint.name}: the connection broke")
             mid = self._hand_over(client, (topic, payload, qos, retain, properties))
-            code = (await self._confirmation(client, mid, size)).value
+            sent = UnderWay(hash((topic, payload)), size, time.monotonic())
+            code = (await self._confirmation(client, mid, sent)).value
         wrong = of_publication(code)
         if wrong is not None and (must_be_heard or code != NO_MATCHING_SUBSCRIBERS):
             raise RefusedError(f"{self._endpoint.name}: {topic}: {wrong.words}", is_lasting=wrong.is_lasting)
@@ -183,9 +188,9 @@ class Connection:
             raise NotConnectedError(f"{self._endpoint.name}: {sent.rc.name}")
         return sent.mid
 
-    async def _confirmation(self, client: aiomqtt.Client, mid: int, size: int) -> ReasonCode:
+    async def _confirmation(self, client: aiomqtt.Client, mid: int, sent: UnderWay) -> ReasonCode:
         answer: asyncio.Future[ReasonCode] = asyncio.get_running_loop().create_future()
-        self._unconfirmed[mid] = answer, size
+        self._unconfirmed[mid] = answer, sent
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 return await answer
@@ -207,8 +212,8 @@ class Connection:
         Intake(client, self._take, is_v5=self._endpoint.version == 5)
         self._receiving = client
         reached = await reach(self._endpoint.host, self._endpoint.port)
-        client._client._create_socket_connection = lambda: reached  # type: ignore[method-assign]
-        with reached.dup() as same:
+        connect = Connect(client, reached)
+        with reached, reached.dup() as same:
             try:
                 await self._serve(client, same)
             except asyncio.CancelledError:
@@ -217,6 +222,7 @@ class Connection:
                 client._client.disconnect()
                 with contextlib.suppress(OSError):  # a thread may wait for TLS, and the stop for the thread
                     same.shutdown(socket.SHUT_RDWR)
+                await connect.give_up()
                 raise
             finally:
                 client._client._reset_sockets()  # paho's own pair too: the collector may be long
@@ -256,7 +262,7 @@ class Connection:
     def _welcomed(self, client: aiomqtt.Client, *said: Any) -> None:
         """paho's callback for a CONNACK; aiomqtt's own does not look at the properties."""
         *_, properties = said
-        self._limits.welcome(properties)
+        self._limits.welcome(properties, one_by_one=self._suspects.go_one_by_one)
         client._on_connect(*said)
 
     def _left(self, client: aiomqtt.Client, *said: Any) -> None:
@@ -270,9 +276,12 @@ class Connection:
 
     def _confirm(self, _client: Any, _userdata: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
         """paho's callback for a PUBACK; aiomqtt's own does not look at the reason code."""
-        answer, _ = self._unconfirmed.get(mid, (None, 0))
-        if answer is not None and not answer.done():
-            answer.set_result(code)
+        answer, sent = self._unconfirmed.get(mid, (None, None))
+        if answer is None or sent is None or answer.done():
+            return
+        answer.set_result(code)
+        if self._suspects.acknowledged(sent.packet_bytes):
+            self._limits.widen()
 
     def _break_unconfirmed(self) -> None:
         for answer, _ in self._unconfirmed.values():
@@ -306,8 +315,8 @@ class Connection:
 
     def _why(self, error: Exception) -> Meaning:
         code = error.rc if isinstance(error, aiomqtt.MqttCodeError) else None
-        under_way = [size for _, size in self._unconfirmed.values()]
-        if self._told == PACKET_TOO_LARGE and self._limits.learn(under_way):
+        under_way = [sent for _, sent in self._unconfirmed.values()]
+        if self._told == PACKET_TOO_LARGE and self._limits.learn([sent.packet_bytes for sent in under_way]):
             return Meaning(meaning(PACKET_TOO_LARGE).words, is_lasting=False)  # it is not sent again
         if self._told is not None:
             return meaning(self._told)
@@ -317,8 +326,16 @@ class Connection:
         if isinstance(
             error.__cause__, aiomqtt.MqttCodeError
         ):  # paho's code for any end that nobody explained
-            return BROKEN
+            return self._unexplained(under_way)
         return Meaning(str(error.__cause__ or error) or type(error).__name__, is_lasting)
+
+    def _unexplained(self, under_way: Sequence[UnderWay]) -> Meaning:
+        size = self._suspects.broken(under_way, time.monotonic())
+        if size is None:
+            return BROKEN
+        self._limits.learn([size])
+        words = f"the broker hangs up whenever it is sent one message of {size} bytes: taken for too large"
+        return Meaning(words, is_lasting=False)
 
 
 def _heed_cancellation() -> None:

@@ -21,13 +21,18 @@ class Limits:
         """Held by each publication of QoS 1 until it is acknowledged: the broker's receive maximum."""
         self.lacks = ""
         """What this broker does not do and we cannot do without, in words."""
+        self._narrowed = 0
+        """Turns that are held back."""
         self._packet_bytes: int | None = None
         self._learned_bytes: int | None = None
 
-    def welcome(self, properties: Any) -> None:
-        """`properties` of the CONNACK, as paho has them: an attribute for each that is there."""
-        receive_maximum = getattr(properties, "ReceiveMaximum", OUTGOING_INFLIGHT)
-        self.turns = asyncio.Semaphore(min(receive_maximum, OUTGOING_INFLIGHT))
+    def welcome(self, properties: Any, *, one_by_one: bool = False) -> None:
+        """`properties` of the CONNACK, as paho has them: an attribute for each that is there. `one_by_one`:
+        one publication is under way at a time, until `widen`.
+        """
+        turns = min(getattr(properties, "ReceiveMaximum", OUTGOING_INFLIGHT), OUTGOING_INFLIGHT)
+        self._narrowed = turns - 1 if one_by_one else 0
+        self.turns = asyncio.Semaphore(turns - self._narrowed)
         announced = getattr(properties, "MaximumPacketSize", None)
         sizes = [size for size in (announced, self._learned_bytes) if size is not None]
         self._packet_bytes = min(sizes, default=None)
@@ -37,6 +42,11 @@ class Limits:
             self.lacks = meaning(QOS_NOT_SUPPORTED).words
         elif not getattr(properties, "RetainAvailable", 1):
             self.lacks = meaning(RETAIN_NOT_SUPPORTED).words
+
+    def widen(self) -> None:
+        for _ in range(self._narrowed):
+            self.turns.release()
+        self._narrowed = 0
 
     def learn(self, under_way_bytes: Iterable[int]) -> bool:
         """A break because of a packet too large, by a broker that did not announce how large one may be: the

@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from gateway.links import full_jitter, slow_jitter
-from gateway.mqtt_reasons import SAME_IDENTIFIER, Meaning
+from gateway.mqtt_reasons import BROKEN, SAME_IDENTIFIER, Meaning
 
 SETTLED_S = 30.0
 """A connection that lasted this long was a good one: the pauses start small again."""
@@ -34,7 +34,8 @@ class Pace:
     def ended(self, why: Meaning) -> Meaning:
         """Why, or what is behind it."""
         lasted = time.monotonic() - self._began_s > SETTLED_S
-        self._short_lived = self._short_lived + 1 if self._is_made and not lasted else 0
+        is_short = self._is_made and not lasted and why is BROKEN
+        self._short_lived = self._short_lived + 1 if is_short else 0
         if self._short_lived >= SHORT_LIVED and not why.is_lasting:
             why = Meaning(
                 f"broken {SHORT_LIVED} times soon after the connect; {SAME_IDENTIFIER}", is_lasting=True

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+from msgspec import Struct
 
 from gateway.access import endpoint_of, partner_of
 from gateway.assembly import Assembly
 from gateway.errors import NotConnectedError, RefusedError, StoreError
-from gateway.links import Link
+from gateway.links import NOT_STARTED, Link
 from gateway.model import PLATFORM
 from gateway.outbox import Outbox
 from gateway.sinks import Sink
@@ -21,6 +24,25 @@ from gateway.sources import Clock
 
 FAREWELL_S: Final = 1.5
 """How long a clean stop lets the couriers carry what is queued, and then the state be said."""
+
+
+class Way(Struct, frozen=True):
+    """To one recipient."""
+
+    link: Link
+    """To its broker, or its webhook."""
+    courier: Courier
+
+    @property
+    def unacknowledged(self) -> int:
+        return self.courier.outstanding
+
+    def state(self) -> tuple[str, str]:
+        """up or down, and why: where the way is up, the recipient may still refuse."""
+        own = self.courier.link
+        refuses = self.link.state == "up" and own.state == "down" and own.detail != NOT_STARTED
+        link = own if refuses else self.link
+        return link.state, link.detail
 
 
 class Outlets:
@@ -38,18 +60,23 @@ class Outlets:
         """`state(alive)`: what is retained on the state topic. ConfigError for a secret that cannot serve."""
         self._assembly, self._outbox, self._clock = assembly, outbox, clock
         self._uplinks = list(self._make_uplinks(state, questions))
-        webhooks = dict(self._make_webhooks())
-        self._webhooks = list(webhooks.values())
-        self.couriers = [courier for uplink in self._uplinks for courier in uplink.couriers.values()]
-        self.couriers += [self._courier(name, sink) for name, sink in webhooks.items()]
+        self._webhooks = dict(self._make_webhooks())
+        self.ways = {
+            name: Way(uplink.link, courier)
+            for uplink in self._uplinks
+            for name, courier in uplink.couriers.items()
+        }
+        for name, sink in self._webhooks.items():
+            self.ways[name] = Way(sink.link, self._courier(name, sink))
+        self.couriers = [way.courier for way in self.ways.values()]
 
     @property
     def links(self) -> list[Link]:
         """To brokers and webhooks."""
-        return [*(uplink.link for uplink in self._uplinks), *(webhook.link for webhook in self._webhooks)]
+        return list(dict.fromkeys(way.link for way in self.ways.values()))
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[Any]]:
-        ways = [way.run() for way in self._uplinks] + [way.run() for way in self._webhooks]
+        ways = [way.run() for way in self._uplinks] + [way.run() for way in self._webhooks.values()]
         return [group.create_task(run) for run in (*ways, *(courier.run() for courier in self.couriers))]
 
     def restate(self) -> None:
@@ -58,14 +85,13 @@ class Outlets:
             uplink.restate()
 
     async def farewell(self) -> None:
-        """A moment for what is queued, if somebody could take it; what remains stays on disk."""
-        up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
-        try:
-            async with asyncio.timeout(FAREWELL_S if any(link.state == "up" for link in self.links) else 0):
-                while any((await self._outbox.backlog()).values()):  # noqa: ASYNC110 - the disk knows
+        """A moment for what is queued for whom it can reach; what remains stays on disk."""
+        reached = [name for name, way in self.ways.items() if way.link.state == "up"]
+        with contextlib.suppress(TimeoutError, StoreError):
+            async with asyncio.timeout(FAREWELL_S):
+                while not await self._outbox.is_empty(reached):  # noqa: ASYNC110 - the disk knows
                     await asyncio.sleep(0.05)
-        except (TimeoutError, StoreError):
-            pass
+        up = [uplink for uplink in self._uplinks if uplink.link.state == "up"]
         for uplink in up:
             try:
                 async with asyncio.timeout(FAREWELL_S):

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Final, Protocol, TextIO, TypeVar
+from typing import Final, Protocol, Self, TextIO, TypeVar
 
 EVERY_S: Final = 0.2
 LOOK: Final = 256
@@ -20,6 +20,25 @@ class Timed(Protocol):
 
 
 _T = TypeVar("_T", bound=Timed)
+
+
+class Line:
+    """One line, written over while work goes on. Use `with`, which clears it; silent off a terminal."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._is_shown = self._stream.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.show("")
+
+    def show(self, text: str) -> None:
+        if self._is_shown:
+            self._stream.write(f"{_CLEAR}{text}")
+            self._stream.flush()
 
 
 def shown(entries: Iterable[_T], what: str, *, stream: TextIO | None = None) -> Iterable[_T]:

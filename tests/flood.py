@@ -13,16 +13,11 @@ from typing import Any
 import msgspec
 from daemons import TAG, Place, consent, consuming, raw, sender
 from receiver_model import Receiver
+from strangers import KINDS, an_address, stranger
 
 ADDRESSES = 100_000
 SECRETS_LOOKED_FOR = 5_000
 BATCHES_A_SECOND = 100
-_KINDS = (
-    "02011a0aff4c001005{:010x}",  # a phone
-    "0201061aff4c000215{:032x}00010002c5",  # a foreign iBeacon
-    "0201040303aafe1516aafe00e7{:020x}{:012x}0000",  # a foreign Eddystone
-    "02010a11079ecadc240ee5a9e093f3a3b5{:014x}",  # something else
-)
 
 
 class Flooded(msgspec.Struct):
@@ -43,11 +38,10 @@ class Flooded(msgspec.Struct):
 
 
 def foreigners(rng: random.Random) -> Iterator[dict[str, Any]]:
-    addresses = [":".join(f"{b:02x}" for b in rng.randbytes(6)) for _ in range(ADDRESSES)]
+    addresses = [an_address(rng) for _ in range(ADDRESSES)]
     while True:
         n = rng.randrange(ADDRESSES)
-        adv = _KINDS[n % len(_KINDS)].format(*(rng.getrandbits(38) for _ in range(2)))
-        yield {"address": addresses[n], "address_type": "random", "rssi": rng.randint(-95, -50), "adv": adv}
+        yield stranger(rng, addresses[n], KINDS[n % len(KINDS)])
 
 
 async def flooded(place: Place, seconds: float, a_second: float = 5_000.0) -> Flooded:

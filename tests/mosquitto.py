@@ -50,7 +50,7 @@ class Mosquitto:
     """Use as a context manager. `queue`: messages kept for a client that is away; 0: no limit.
 
     `readable_only`: a topic filter under which nobody may publish. `as_it_comes`: with mosquitto's own defaults,
-    which keep nothing on disk.
+    which keep nothing on disk. `more`: further lines of its configuration.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Mosquitto:
         readable_only: str = "",
         as_it_comes: bool = False,
         host: str = "127.0.0.1",
+        more: str = "",
     ) -> None:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         if program is None:
@@ -74,6 +75,8 @@ class Mosquitto:
         me = getpass.getuser()  # else, started by root, it becomes a user who may not write here
         config = AS_IT_COMES if as_it_comes else CONFIG
         self._config.write_text(config.format(port=self.port, host=host, folder=folder, queue=queue, me=me))
+        if more:
+            self._config.write_text(f"{more}\n{self._config.read_text()}")
         if readable_only:
             rules = folder / "acl"
             rules.write_text(f"topic readwrite #\ntopic deny {readable_only}\n")

@@ -1,7 +1,7 @@
-"""A broker of MQTT 5 that does as it is told, over a real socket: for answers that mosquitto does not give.
+"""A broker of MQTT 5 or 3.1.1 that does as it is told, over a real socket: for answers that mosquitto does not give.
 
-It reads CONNECT, SUBSCRIBE, PUBLISH and PINGREQ and writes their answers by the bytes of the standard (MQTT 5.0,
-OASIS, §3). It forwards nothing.
+It reads CONNECT, SUBSCRIBE, PUBLISH and PINGREQ and writes their answers by the bytes of the standards (OASIS, §3
+of both). It forwards nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Scripted:
     """Use as `async with`. What it does can be changed while it runs."""
 
     version: int = 5
-    """5, or 3 for MQTT 3.1.1, of which it knows CONNECT and its refusal."""
+    """5, or 3 for MQTT 3.1.1."""
     welcome: int = 0
     """Reason code of each CONNACK."""
     properties: bytes = b""
@@ -43,6 +43,8 @@ class Scripted:
     """Reason code of a PUBACK; None: none is sent."""
     end: Callable[[Published], int | None] = lambda _: None
     """Reason code of a DISCONNECT in place of a PUBACK; None: there is none."""
+    says_why: bool = True
+    """False, and always with 3.1.1: the end comes without a DISCONNECT."""
     answer_s: float = 0.0
     published: list[Published] = field(default_factory=list)
     connects_s: list[float] = field(default_factory=list)
@@ -99,7 +101,8 @@ class Scripted:
                 if self.welcome:
                     writer.close()
             case 0x80:
-                writer.write(bytes([SUBACK, 4]) + body[:2] + b"\0\1")
+                said = body[:2] + (b"\0\1" if self.version == 5 else b"\1")
+                writer.write(bytes([SUBACK, len(said)]) + said)
             case 0x30 if command & 0x06:
                 self._take(body, size, writer)
             case 0xC0:
@@ -107,13 +110,16 @@ class Scripted:
 
     def _take(self, body: bytes, size: int, writer: asyncio.StreamWriter) -> None:
         end = 2 + int.from_bytes(body[:2])
-        mid, properties = body[end : end + 2], body[end + 2]
-        published = Published(body[2:end].decode(), body[end + 3 + properties :], size)
+        mid, start = body[end : end + 2], end + 2
+        if self.version == 5:
+            start += 1 + body[start]
+        published = Published(body[2:end].decode(), body[start:], size)
         self.published.append(published)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         if (code := self.end(published)) is not None:
-            writer.write(bytes([DISCONNECT, 2, code, 0]))
+            if self.version == 5 and self.says_why:
+                writer.write(bytes([DISCONNECT, 2, code, 0]))
             writer.close()
             return
         if (code := self.answer(published)) is not None:
@@ -125,7 +131,8 @@ class Scripted:
         await asyncio.sleep(self.answer_s)
         if not writer.is_closing():
             self.under_way -= 1
-            writer.write(bytes([PUBACK, 4]) + mid + bytes([code, 0]))
+            said = mid + (bytes([code, 0]) if self.version == 5 else b"")
+            writer.write(bytes([PUBACK, len(said)]) + said)
 
 
 async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes, int]:

@@ -19,7 +19,7 @@ from gateway.outbox import Class, Limits, Outbox, Row, Transaction, writer
 
 MAX_BYTES = 1 << 20
 BODY = b'{"pad":"' + b"x" * 600 + b'"}'
-ROWS_THAT_FIT = 380
+ROWS_THAT_FIT = 500
 """Fewer than fit in the part that events may fill."""
 SMALL = Limits(MAX_BYTES, classes=(Class("low", changes=["entering"]), Class("high", purposes=["ex:Alarm"])))
 

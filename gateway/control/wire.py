@@ -19,7 +19,7 @@ NAME = "gateway.sock"
 
 
 class Request(Struct, frozen=True, omit_defaults=True):
-    do: Literal["show", "export", "withdraw", "erase", "reread", "reload", "why"]
+    do: Literal["show", "export", "withdraw", "erase", "reread", "reload", "why", "outbox"]
     subject: str = ""
 
 

@@ -2,6 +2,6 @@
 
 from gateway.outbox.limits import DEFAULTS, Class, Limits
 from gateway.outbox.outbox import Outbox
-from gateway.outbox.rows import Reason, Row, Transaction, Waiting
+from gateway.outbox.rows import Queued, Reason, Row, Transaction, Waiting
 
-__all__ = ["DEFAULTS", "Class", "Limits", "Outbox", "Reason", "Row", "Transaction", "Waiting"]
+__all__ = ["DEFAULTS", "Class", "Limits", "Outbox", "Queued", "Reason", "Row", "Transaction", "Waiting"]

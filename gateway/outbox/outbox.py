@@ -19,7 +19,7 @@ from gateway.links import Link
 from gateway.model import OpenStay
 from gateway.outbox.limits import DEFAULTS, Limits
 from gateway.outbox.reads import Reads
-from gateway.outbox.rows import Reason, Row, Transaction, Waiting
+from gateway.outbox.rows import Queued, Reason, Row, Transaction, Waiting
 from gateway.outbox.store import Committed, Store
 from gateway.outbox.writer import Writer
 
@@ -233,6 +233,12 @@ class Outbox:
         )
         self._counts.count("outbox", "removed", removed)
 
+    async def divide(self, recipient: str, sequence: int, generation: str) -> int:
+        """Makes two tombstones of one, which name its sequence too; how many there are now. 0: it is gone, or
+        stays as it is because it names few ranges.
+        """
+        return await self._writer.written(partial(self._store.divide, generation, recipient, sequence))
+
     async def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason = "withdrawn") -> int:
         """Removes what these subjects have here, submitted or queued, with a tombstone per recipient, and
         their open stays; their bars stay, and a sweep is asked for, all in one transaction. Commits at once
@@ -284,6 +290,16 @@ class Outbox:
     async def backlog(self) -> dict[str, int]:
         """Rows queued per recipient, also of one that the settings no longer name."""
         return await self._read(lambda reads: reads.backlog())
+
+    async def queued(self) -> list[Queued]:
+        """What waits, by recipient; what was acknowledged is deleted first."""
+        await self.settle()
+        return await self._read(lambda reads: reads.queued())
+
+    async def is_empty(self, recipients: Collection[str]) -> bool:
+        """Whether nothing is queued for any of them, nor acknowledged and still there."""
+        await self.settle()
+        return await self._read(lambda reads: not any(map(reads.has_some, recipients)))
 
     @property
     def quarantined(self) -> int:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,13 @@ _KEYS = (
     "SELECT recipient, sequence FROM queued ORDER BY recipient, sequence",
     "SELECT recipient, sequence FROM queued ORDER BY recipient DESC, sequence DESC",
 )
-_EVENT = f"SELECT {COLUMNS} FROM queued WHERE recipient = ? AND sequence = ? AND kind = 'event'"  # noqa: S608
+_PLACES = (
+    "SELECT recipient, sequence, rowid FROM queued NOT INDEXED ORDER BY rowid",
+    "SELECT recipient, sequence, rowid FROM queued NOT INDEXED ORDER BY rowid DESC",
+)
+"""Past the index, which may be torn. A store of schema 3 has no rowid, and is walked by its keys alone."""
+_BY_KEY = f"SELECT {COLUMNS} FROM queued WHERE recipient = ? AND sequence = ? AND kind = 'event'"  # noqa: S608
+_BY_PLACE = f"SELECT {COLUMNS} FROM queued NOT INDEXED WHERE rowid = ? AND kind = 'event'"  # noqa: S608
 
 
 class Wreck:
@@ -128,14 +135,19 @@ class Wreck:
     def rows(self) -> Iterator[Row]:
         """Events that read as they were written, in the order of each recipient; what is not is left out.
 
-        Looked for from both ends, because one torn page ends a walk. Tombstones name sequences of a
-        generation that is over, and say nothing to the next.
+        Looked for from both ends, because one torn page ends a walk, by the index and past it. Tombstones
+        name sequences of a generation that is over, and say nothing to the next.
         """
-        keys: set[tuple[str, int]] = set()
+        places: dict[tuple[str, int], int | None] = {}
         for select in _KEYS:
-            keys.update(key for key in self._each(select) if tuple(map(type, key)) == (str, int))
-        for key in sorted(keys):
-            for values in self._each(_EVENT, key):
+            places |= {key: None for key in self._each(select) if tuple(map(type, key)) == (str, int)}
+        for select in _PLACES:
+            for name, sequence, place in self._each(select):
+                if isinstance(name, str) and isinstance(sequence, int):
+                    places[name, sequence] = place
+        for key, place in sorted(places.items(), key=itemgetter(0)):
+            found = self._each(_BY_KEY, key) if place is None else self._each(_BY_PLACE, (place,))
+            for values in found:
                 with contextlib.suppress(DamagedRowError):
                     yield row_of(values)
 

@@ -9,10 +9,15 @@ from typing import Any
 import msgspec
 
 from gateway.model import OpenStay
-from gateway.outbox.rows import COLUMNS, DamagedRowError, Row, Waiting, row_of
+from gateway.outbox.rows import COLUMNS, DamagedRowError, Queued, Row, Waiting, row_of
 
 _SELECT = f"SELECT {COLUMNS} FROM queued WHERE "  # noqa: S608 - a constant
 _BACKLOG = "SELECT name, (SELECT count(*) FROM queued WHERE recipient = name) FROM recipient"
+_QUEUED = """
+SELECT name, last_sequence, count(sequence), coalesce(sum(kind = 'removed'), 0),
+       coalesce(sum(length(body)), 0), min(stored_s), min(sequence), max(sequence)
+FROM recipient LEFT JOIN queued ON recipient = name GROUP BY name ORDER BY name
+"""
 _WAITING = """
 SELECT sequence, recipient, subject_key, purpose, zone, change, t_s, expires_s,
        stored_s + kept_s(change, purpose) <= ?
@@ -49,6 +54,11 @@ class Reads:
         n: int = self._db.execute(select, (recipient, after, through)).fetchone()[0]
         return n
 
+    def has_some(self, recipient: str) -> bool:
+        """Whether anything is queued, without counting it."""
+        select = "SELECT 1 FROM queued WHERE recipient = ? LIMIT 1"
+        return self._db.execute(select, (recipient,)).fetchone() is not None
+
     def waiting(self, recipient: str, after: int, limit: int, now_s: float) -> list[Waiting]:
         """Events without their bodies; `now_s` is real Unix time."""
         found = self._db.execute(_WAITING, (now_s, recipient, after, limit))
@@ -65,6 +75,11 @@ class Reads:
         """Rows queued, of every recipient of the settings and of every other that still has some."""
         counted = self._db.execute(_BACKLOG).fetchall()
         return {name: n for name, n in counted if n or name in self._recipients}
+
+    def queued(self) -> list[Queued]:
+        """Of every recipient of the settings and of every other that still has some, by name."""
+        found = [Queued(*values) for values in self._db.execute(_QUEUED).fetchall()]
+        return [each for each in found if each.waiting or each.recipient in self._recipients]
 
     def sweep_due(self) -> int:
         """The number under which a sweep was asked for and is not done; 0: none."""

@@ -62,6 +62,20 @@ class Waiting(msgspec.Struct, frozen=True):
     """1: it waited longer than its class allows."""
 
 
+class Queued(msgspec.Struct, frozen=True):
+    """What waits for one recipient, counted."""
+
+    recipient: str
+    last_sequence: int
+    waiting: int
+    tombstones: int
+    body_bytes: int
+    oldest_stored_s: float | None
+    """Real Unix time; None where nothing waits, as below."""
+    first: int | None
+    last: int | None
+
+
 class DamagedRowError(sqlite3.DatabaseError):
     """A row does not read as it was written: SQLite itself has no check sums."""
 

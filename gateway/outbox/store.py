@@ -38,6 +38,10 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _SALVAGED_AT_ONCE = 1000
+_OF_SUBJECTS = """
+SELECT recipient, sequence FROM queued
+WHERE kind = 'event' AND lower(hex(subject_key)) IN (SELECT value FROM json_each(?)) ORDER BY 1, 2
+"""
 _LOOK_EVERY = 16
 """Events between two looks at the size: what comes in between fits in the reserve."""
 _DAMAGE = {
@@ -307,6 +311,11 @@ class Store:
         self._tombstones.bury(recipient, gone, reason, self._stored_s)
         return len(gone)
 
+    def divide(self, generation: str, recipient: str, sequence: int) -> int:
+        if generation != self.generation:
+            return 0
+        return self._tombstones.divide(recipient, sequence, self._stored_s)
+
     def purge(self, withdrawals: Sequence[Withdrawal], reason: Reason) -> int:
         """Removes every queued event of the subjects at every recipient, and their open stays; keeps their
         bars; dooms what lies aside; asks for a sweep.
@@ -314,9 +323,8 @@ class Store:
         self._erased = True
         if self.quarantined:
             quarantine.doom(self._path)
-        subjects = {w.key for w in withdrawals}
-        find = "SELECT recipient, sequence, subject_key FROM queued WHERE kind = 'event' ORDER BY 1, 2"
-        found = [(name, sequence) for name, sequence, key in self._db.execute(find) if key in subjects]
+        keys = msgspec.json.encode([w.key.hex() for w in withdrawals]).decode()
+        found = self._db.execute(_OF_SUBJECTS, (keys,)).fetchall()
         self._db.executemany("DELETE FROM open_stay WHERE subject = ?", [(w.subject,) for w in withdrawals])
         self._bars.add({w.key: w.bar for w in withdrawals if w.bar != OPEN}, self._stored_s)
         self._ask_for_sweep(0)
@@ -333,11 +341,14 @@ class Store:
     # --- between transactions ---
 
     def vacuum(self, pages: int) -> int:
-        """Gives up to `pages` free pages back to the file system; how many are left."""
+        """Gives up to `pages` free pages back to the file system; how many are left. After the last of them
+        the log is emptied too.
+        """
         self._db.executescript(f"PRAGMA incremental_vacuum({int(pages)})")  # `execute` stops after one page
-        self._erased = True
-        self._empty_log()
         left: int = schema.one(self._db, "PRAGMA freelist_count")
+        if not left:
+            self._erased = True
+            self._empty_log()
         return left
 
     def bars(self) -> list[tuple[bytes, Bar]]:

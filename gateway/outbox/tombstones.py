@@ -13,8 +13,10 @@ import msgspec
 
 from gateway.outbox.rows import COLUMNS, DamagedRowError, Reason, Row, check_sum, row_of
 
-_RANGES = 1000
-"""In one tombstone: keeps it near 16 kB; scattered removals beyond that take several."""
+_RANGES = 100
+"""In one tombstone: keeps it near 2 kB, which most brokers take; more scattered removals take several."""
+_FEW = 4
+"""Of so few ranges the tombstone around them is the larger part: to divide them wins nothing."""
 _MANY = 32
 """Tombstones of one recipient and reason that wait; of more, fewer are made."""
 _QUEUE = f"""
@@ -82,17 +84,40 @@ class Tombstones:
         for i in range(0, len(ranges), _RANGES):
             known.append(self._write(recipient, ranges[i : i + _RANGES], reason, now_s))
 
+    def divide(self, recipient: str, sequence: int, now_s: float) -> int:
+        """Makes two of one that was too large for somebody; how many there are now. 0: it is gone, or stays
+        as it is because it names few ranges.
+        """
+        said = self._said(recipient, sequence)
+        if said is None or len(said.ranges) <= _FEW:
+            return 0
+        if self._is_stale:
+            self._read()
+        self._delete(recipient, sequence)
+        known = self._known.setdefault((recipient, said.reason), [])
+        ranges = merged([*said.ranges, (sequence, sequence)])
+        middle = (len(ranges) + 1) // 2
+        for half in (ranges[:middle], ranges[middle:]):
+            known.append(self._write(recipient, half, said.reason, now_s))
+        return 2
+
     def _dig_up(self, recipient: str, reason: Reason) -> Iterator[tuple[int, int]]:
         """Takes the tombstones back: what they said, and their own sequences, which are gone as well now."""
-        select = f"SELECT {COLUMNS} FROM queued WHERE recipient = ? AND sequence = ? AND kind = 'removed'"  # noqa: S608
         for sequence in self._known[recipient, reason]:
-            values = self._db.execute(select, (recipient, sequence)).fetchone()
-            said = msgspec.json.decode(row_of(values).body, type=_Said) if values else None
+            said = self._said(recipient, sequence)
             if said is not None and said.reason == reason:
-                delete = "DELETE FROM queued WHERE recipient = ? AND sequence = ?"
-                self._db.execute(delete, (recipient, sequence))
+                self._delete(recipient, sequence)
                 yield from said.ranges
                 yield sequence, sequence
+
+    def _said(self, recipient: str, sequence: int) -> _Said | None:
+        """None: there is no such tombstone. DamagedRowError."""
+        select = f"SELECT {COLUMNS} FROM queued WHERE recipient = ? AND sequence = ? AND kind = 'removed'"  # noqa: S608
+        values = self._db.execute(select, (recipient, sequence)).fetchone()
+        return msgspec.json.decode(row_of(values).body, type=_Said) if values else None
+
+    def _delete(self, recipient: str, sequence: int) -> None:
+        self._db.execute("DELETE FROM queued WHERE recipient = ? AND sequence = ?", (recipient, sequence))
 
     def _write(self, recipient: str, ranges: list[tuple[int, int]], reason: Reason, now_s: float) -> int:
         tombstone = Row(

@@ -101,6 +101,11 @@ class Courier:
         """Sent and not confirmed, by subject key."""
         self._progress_s = time.monotonic()
 
+    @property
+    def outstanding(self) -> int:
+        """Sent, and not acknowledged by the application."""
+        return self._outstanding
+
     async def run(self) -> NoReturn:
         while True:
             try:
@@ -203,7 +208,8 @@ class Courier:
         if self._outbox.generation != self._generation:
             return
         fates = await asyncio.gather(*(self._send(row, historical=False) for row in rows))
-        if set(fates) <= {"confirmed"}:  # what was looked through once is not looked through again
+        await self._remove(rows, fates)
+        if "failed" not in fates:  # what was looked through once is not looked through again
             self._buried = last if len(rows) < WINDOW else rows[-1].sequence
 
     async def _carry(self, rows: Sequence[Row], *, historical: bool) -> int:
@@ -215,10 +221,7 @@ class Courier:
                 await asyncio.sleep(LOOK_AGAIN_S / 10)
             return 0
         fates = await asyncio.gather(*(self._send(row, historical=historical) for row in known))
-        for reason in REMOVALS:
-            sequences = [row.sequence for row, fate in zip(known, fates, strict=True) if fate == reason]
-            if sequences:
-                await self._outbox.remove(self._recipient, sequences, reason, self._generation)
+        await self._remove(known, fates)
         confirmed = [row.sequence for row, fate in zip(known, fates, strict=True) if fate == "confirmed"]
         if self._mode == "platform":
             self._outstanding += len(confirmed)
@@ -233,6 +236,17 @@ class Courier:
         self._pauses = full_jitter()
         self.link.up()
         return known[-1].sequence
+
+    async def _remove(self, rows: Sequence[Row], fates: Sequence[str]) -> None:
+        """What may not go or never will; of a tombstone that is too large smaller ones are made."""
+        for reason in REMOVALS:
+            of_reason = [row for row, fate in zip(rows, fates, strict=True) if fate == reason]
+            sequences = [row.sequence for row in of_reason if row.kind == "event"]
+            if sequences:
+                await self._outbox.remove(self._recipient, sequences, reason, self._generation)
+            for row in of_reason:
+                if row.kind == "removed":
+                    await self._outbox.divide(self._recipient, row.sequence, self._generation)
 
     def _content(self, row: Row) -> Release | Tombstone | Removal | None:
         """What may be sent of it now, why it goes, or None: not yet known."""
@@ -267,7 +281,8 @@ class Courier:
             return "failed"
         except TooLargeError as error:  # it would block the rest for ever: a tombstone goes in its place
             self._counts.count("too_large", self._recipient)
-            self.link.down(f"{error}; an event is given up")
+            what = "an event is given up" if row.kind == "event" else "a tombstone is divided, if it can be"
+            self.link.down(f"{error}; {what}")
             return "capped"
         except RefusedError as error:
             self._counts.count("refused", self._recipient)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.lanes import Lanes
 from gateway.model import ConsentSignal, ObjectionSignal
 from gateway.pump import Pump
+from gateway.verbs.live import hand_over
 
 
 class Consents:
@@ -109,17 +109,7 @@ async def _without_daemon(configuration: Configuration, request: Request) -> dic
     try:
         return await _on_the_store(configuration, request)
     finally:
-        _hand_over(configuration.settings.gateway.state_dir)
-
-
-def _hand_over(directory: Path) -> None:
-    """What root wrote here goes to whom the directory belongs: a service under its own user reads it next."""
-    owner = directory.stat()
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        return
-    for path in directory.rglob("*"):
-        if path.lstat().st_uid != owner.st_uid:
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        hand_over(configuration.settings.gateway.state_dir)
 
 
 async def _on_the_store(configuration: Configuration, request: Request) -> dict[str, Any]:
