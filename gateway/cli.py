@@ -29,7 +29,7 @@ from gateway.cli_words import (
     problems_exit,
     stand,
 )
-from gateway.translation import Language
+from gateway.translation.language import Language
 
 _log = click.option(
     "--log", "log_form", type=click.Choice(logs.FORMS), default="text", show_default=True,

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from gateway.errors import ConfigError, GatewayError
-from gateway.translation import Language, language_of
+from gateway.translation.language import Language, language_of
 
 EXIT_PROBLEMS = 1
 EXIT_CONFIG = 78

@@ -15,8 +15,9 @@ from test_check import PLANTED, laid_out
 
 from gateway.cli import main
 from gateway.profiles import Profiles, load_profiles
-from gateway.translation import language_of, translated
 from gateway.translation.german import CLAUSES
+from gateway.translation.language import language_of
+from gateway.translation.sentences import translated
 from gateway.verbs.check import look
 
 ROOT = Path(__file__).parent.parent

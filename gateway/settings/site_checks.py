@@ -11,6 +11,7 @@ from gateway.located import instead
 from gateway.model import Point
 from gateway.settings import outlines
 from gateway.settings.outlines import Polygons
+from gateway.settings.plane import apart_deg
 from gateway.settings.remains import Remains
 from gateway.settings.rings import open_ring, ring_mistake
 from gateway.settings.site import Beacon, Fence, Floor, Receiver, SiteFile, Zone
@@ -147,7 +148,7 @@ def _fences(rest: _Map, file: SiteFile, directory: Path, shapes: dict[str, Polyg
         lat, lon = fence.circle.at if fence.circle else polygons[0][0][0]
         if home is None:
             home = (fence.id, lat, lon)
-        elif _apart_deg(lat, lon, *home[1:]) > SAME_SITE_DEG > _apart_deg(lon, lat, *home[1:]):
+        elif apart_deg((lat, lon), home[1:]) > SAME_SITE_DEG > apart_deg((lon, lat), home[1:]):
             text = f"far from '{home[0]}': latitude and longitude of one of them look swapped"
             yield rest.problem(path, text)
 
@@ -162,7 +163,3 @@ def _polygons(fence: Fence, directory: Path) -> Polygons:
     outline: Any = fence.polygon
     several = outline and outline[0] and isinstance(outline[0][0], tuple)
     return (outlines.of_rings(outline if several else [outline]),)
-
-
-def _apart_deg(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    return max(abs(lat - other_lat), abs((lon - other_lon + 180.0) % 360.0 - 180.0))

@@ -16,7 +16,8 @@ from gateway.errors import ConfigError, Problem
 from gateway.profiles import Profiles, profiles_of
 from gateway.review.secrets import Secrets, secrets
 from gateway.settings.gateway_checks import shared_zones
-from gateway.translation import Language, told, translated
+from gateway.translation.language import Language
+from gateway.translation.sentences import told, translated
 
 NAMED = 5
 """Zones that one line names."""

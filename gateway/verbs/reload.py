@@ -11,7 +11,8 @@ from gateway import control
 from gateway.control import Request
 from gateway.errors import GatewayError, Problem
 from gateway.reload import Report
-from gateway.translation import Language, told
+from gateway.translation.language import Language
+from gateway.translation.sentences import told
 from gateway.verbs.live import state_directory
 
 Say = Callable[[str], None]
