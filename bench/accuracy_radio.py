@@ -1,6 +1,7 @@
 """Radio zones on labelled recordings: accuracy, false changes, outside, and whether confidence is honest.
 
-usage: GATEWAY_MEASURE_DIR=… python bench/accuracy_radio.py [--sets sim16,uji_lib] [--map | --calibrated] [--unlearned]
+usage: GATEWAY_MEASURE_DIR=… python bench/accuracy_radio.py [--sets sim16,uji_lib] [--map | --calibrated]
+       [--unlearned]
 
 Each set is made by the measuring tools, calibrated by `gateway calibrate` on its own walk, replayed by
 `gateway replay` and scored by their scorers. Targets are those of the tables in the project's plan.
