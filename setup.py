@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 DATA = {"gateway.firmware_profiles": "firmware_profiles", "gateway.demo_config": "config/demo"}
 CORE = (
     "rows agenda geometry edges bands raster index fences tracks judgement moments "
-    "table stays vehicles arrivals health listening learned belief crowd core"
+    "table stays vehicles arrivals health listening learned belief moving crowd core"
 )
 COMPILED = ("reading", *(f"core.{name}" for name in CORE.split()), "profiles.flat")
 FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]

@@ -26,6 +26,7 @@ from gateway.core.core import Snapshot
 from gateway.core.crowd import Crowd
 from gateway.core.form import core_form
 from gateway.core.health import Health
+from gateway.core.moving import Threshold
 from gateway.core.propagation import RadioMap, radio_map
 from gateway.core.stays import Stays
 from gateway.core.sums import SD_FLOOR_DB
@@ -195,7 +196,8 @@ class Numpy:
 def crowd_of(site: SiteMap) -> Crowd:
     health = Health([r.id for r in site.receivers])
     never = 2.0  # a probability beyond 1: nobody moves
-    return Crowd(site, radio_map(site), health, Agenda(), theta=never, new_theta=never, reject=lambda _: None)
+    threshold = Threshold(never, never)
+    return Crowd(site, radio_map(site), health, Agenda(), threshold=threshold, reject=lambda _: None)
 
 
 def main() -> None:

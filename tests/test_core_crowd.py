@@ -19,6 +19,7 @@ from gateway.core.agenda import Agenda
 from gateway.core.clones import apart_m, is_cloned, reach_m
 from gateway.core.health import Health
 from gateway.core.listening import Ears, decay
+from gateway.core.moving import Threshold
 from gateway.core.propagation import OUTSIDE, radio_map
 from gateway.model import Anchor, Calibration, LinkModel, Presence, Reading, SiteMap, Spot
 
@@ -115,7 +116,7 @@ def test_state_of_a_device_fits() -> None:
     learned = Calibration(links, tuple(Spot(zone.id, spot) for zone in zones for _ in range(3)))
     site = SiteMap("s", zones=zones, receivers=tuple(Anchor(r, "ground") for r in links), calibration=learned)
     devices = crowd.Crowd(
-        site, radio_map(site), Health(links), Agenda(), theta=0.8, new_theta=0.99, reject=lambda _: None
+        site, radio_map(site), Health(links), Agenda(), threshold=Threshold(0.8, 0.99), reject=lambda _: None
     )
     assert 0 < devices.nbytes <= 384
 

@@ -29,7 +29,7 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
     ),
     (
         "a move is left and entered at one time; the parent ends with its last part",
-        standing("eggs", 0, 9) + standing("bread", 9, 18),
+        standing("eggs", 0, 10) + standing("bread", 10, 18),
         [
             "1 entered dairy",
             "1 entered eggs",
@@ -37,20 +37,20 @@ STORIES: list[tuple[str, list[Reading], list[str]]] = [
             "12 left dairy (move)",
             "12 left eggs (move)",
             "12 entered bread",
-            "21 dwelled bread",
+            "22 dwelled bread",
             "37.75 left bread (silence)",
         ],
     ),
     (
         "a move between two parts is no event of the parent",
-        standing("milk", 0, 9) + standing("eggs", 9, 18),
+        standing("milk", 0, 10) + standing("eggs", 10, 18),
         [
             "1 entered dairy",
             "1 entered milk",
             "11 dwelled milk",
             "12 left milk (move)",
             "12 entered eggs",
-            "21 dwelled eggs",
+            "22 dwelled eggs",
             "31 dwelled dairy",
             "37.75 left dairy (silence)",
             "37.75 left eggs (silence)",

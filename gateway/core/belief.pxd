@@ -14,7 +14,7 @@ cdef class Beliefs:
     cdef int[::1] _zone_of, _fresh
     cdef readonly Learned learned
     cdef bint _learns
-    cdef double _learn_sure
+    cdef double _learn_sure, _silent_dbm
     cdef double[::1] _map_dbm
     cdef signed char[::1] _masked, _lessons
     cdef double[::1] _share, _moves, _mu_dbm, _weight, _log_miss, _log_heard, _bonus, _silence
@@ -42,6 +42,9 @@ cdef class Beliefs:
     cdef void _settle(self, Py_ssize_t row) noexcept
     @cython.locals(z=Py_ssize_t)
     cdef void _rank(self) noexcept
+    cpdef bint is_masked(self, Py_ssize_t link) noexcept
+    @cython.locals(k=Py_ssize_t, own_dbm=double, other_dbm=double)
+    cpdef double lead_db(self, Py_ssize_t link, Py_ssize_t row, Ears ears, double now_s) noexcept
     @cython.locals(k=Py_ssize_t, s=Py_ssize_t, at=Py_ssize_t, expected_dbm=double, weight=double, p=double)
     cpdef void learn(self, Py_ssize_t row, Py_ssize_t count) noexcept
     @cython.locals(z=Py_ssize_t)

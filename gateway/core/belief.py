@@ -36,6 +36,8 @@ OFFSET_SD_MIN_DB, OFFSET_SHARE = 3.0, 0.02
 """How well an offset is ever known, and the share of one step in it."""
 SILENCE_WORTH = (0.25, 2.0)
 """Bounds of what the silence of one device's link counts against that of the one that calibrated."""
+SILENT_DBM = -120.0
+"""Stands for a link that is not heard, where links are compared."""
 LEARN_SURE = 0.9
 """Without a calibration a zone so probable is taken for the true one: the device says what it sounds like."""
 
@@ -81,6 +83,7 @@ class Beliefs:
         self._masked = array("b", bytes(self._links))
         self._silence = array("d", bytes(8 * self.spots))
         self._sum_silence()
+        self._silent_dbm = SILENT_DBM
         self._fresh = array("i", bytes(4 * max(self._links, 1)))
         self._fresh_dbm = array("d", bytes(8 * max(self._links, 1)))
         self._held, self._arriving = array("d", bytes(8 * self._of)), array("d", bytes(8 * self._of))
@@ -236,6 +239,19 @@ class Beliefs:
                 self.top, self.next_p, self.p = z, max(self.p, 0.0), self._held[z]
             elif self._held[z] > self.next_p:
                 self.next_p = self._held[z]
+
+    def is_masked(self, link: int) -> bool:
+        return self._masked[link] == 1
+
+    def lead_db(self, link: int, row: int, ears: Ears, now_s: float) -> float:
+        """How much stronger this link of the row is than every other; negative: another is stronger."""
+        own_dbm = other_dbm = self._silent_dbm
+        for k in range(self._listen(row, ears, now_s)):
+            if self._fresh[k] == link:
+                own_dbm = self._fresh_dbm[k]
+            else:
+                other_dbm = max(other_dbm, self._fresh_dbm[k])
+        return own_dbm - other_dbm
 
     # --- what is learned where there is no calibration ---
 

@@ -5,6 +5,7 @@ from gateway.core.agenda cimport Agenda
 from gateway.core.belief cimport Beliefs
 from gateway.core.health cimport Health
 from gateway.core.listening cimport Ears, is_strength
+from gateway.core.moving cimport Threshold
 from gateway.reading cimport Reading
 
 cdef int STEP, NEW_S, COPIED_S
@@ -14,10 +15,11 @@ cdef double NEVER, LEARN_S, IMPLAUSIBLE_TRUST, STRONG_DBM, FAR_M
 cdef class Crowd:
     cdef readonly tuple zones
     cdef readonly Py_ssize_t outside
-    cdef readonly double theta, new_theta, reached_s
+    cdef readonly double reached_s
     cdef readonly double next_step_s
     cdef readonly Ears ears
     cdef readonly Beliefs beliefs
+    cdef readonly Threshold threshold
     cdef readonly dict confirm_by_s, said
     cdef readonly list movers, changed, suspects
     cdef dict _link, _row

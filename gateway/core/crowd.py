@@ -19,6 +19,7 @@ from gateway.core.belief import Beliefs
 from gateway.core.clones import COPIED_S, FAR_M, STRONG_DBM, apart_m
 from gateway.core.health import Health
 from gateway.core.listening import Ears, is_strength
+from gateway.core.moving import Threshold
 from gateway.core.propagation import OUTSIDE, RadioMap
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays, thousandths
@@ -77,14 +78,13 @@ class Crowd:
         health: Health,
         agenda: Agenda,
         *,
-        theta: float,
-        new_theta: float,
+        threshold: Threshold,
         reject: Callable[[str], None],
     ) -> None:
         self.zones = radio_map.zones
         self.outside = len(radio_map.zones) - 1
         """Number of the zone outside."""
-        self.theta, self.new_theta = theta, new_theta
+        self.threshold = threshold
         self._calibrated = radio_map.calibrated
         self.ears, self.beliefs = Ears(len(radio_map.links)), Beliefs(radio_map, site.device_class)
         self.next_step_s = NEVER
@@ -282,14 +282,14 @@ class Crowd:
                 self._stay(row, stays)
                 if now_s - self._run_s[row] < LEARN_S and not self._implausible[row]:
                     self.beliefs.learn(row, count)
-            elif self.beliefs.p >= (self.new_theta if is_new else self.theta):
+            elif self.beliefs.p >= self.threshold.needs(top, is_new, self.beliefs, row, self.ears, now_s):
                 movers.append(row)
         self.beliefs.take_up()
         self.await_step(now_s + 1.0 if stepped else NEVER)
 
     def _stay(self, row: int, stays: Stays) -> None:
         if self.confirm_by_s and row in self.confirm_by_s:
-            if self.beliefs.p < self.theta:
+            if self.beliefs.p < self.threshold.asked:
                 return
             del self.confirm_by_s[row]
         last_s = self.ears.last_s(row)

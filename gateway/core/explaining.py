@@ -50,7 +50,7 @@ class Listened(Struct, frozen=True):
     best_since_s: float
     """Start of the unbroken run of steps with one zone as the most probable."""
     needs: float
-    """Probability at which it moves to another zone."""
+    """Probability at which it moves to the likeliest of the zones that it does not hold."""
     is_new: bool
     """It has only just moved; more is needed then."""
     calibrated: bool

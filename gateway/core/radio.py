@@ -13,6 +13,7 @@ from gateway.core.explaining import HeardLink, Listened
 from gateway.core.health import Health
 from gateway.core.learned import Lesson
 from gateway.core.listening import FADE_S, NEVER_S, Heard
+from gateway.core.moving import Threshold, own_links
 from gateway.core.propagation import OUTSIDE, radio_map
 from gateway.core.rows import NONE
 from gateway.core.stays import Stays, Told, thousandths
@@ -23,7 +24,8 @@ THETA, THETA_MAP = 0.8, 0.94
 """A device moves to the most probable zone when it is at least so probable.
 
 A guessed model errs for longer than a second: without calibration more is asked for, and between 0.9 and 0.95
-every hundredth costs 0.3 % of accuracy for 2 to 5 % of the false changes."""
+every hundredth costs 0.3 % of accuracy for 2 to 5 % of the false changes. A zone that has a receiver of its
+own needs what that says (`Threshold`)."""
 NEW_THETA, NEW_THETA_MAP = 0.99, 0.94
 """The same for a device that has only just moved. A guessed model is as sure when it errs: asking more of it
 costs right changes and hardly fewer false ones."""
@@ -43,9 +45,13 @@ class Radio:
     def _take(self, site: SiteMap) -> None:
         self._map = radio_map(site)
         self.health = Health([a.id for a in site.receivers])
-        theta, new = (THETA, NEW_THETA) if self._map.calibrated else (THETA_MAP, NEW_THETA_MAP)
+        threshold = (
+            Threshold(THETA, NEW_THETA)
+            if self._map.calibrated
+            else Threshold(THETA_MAP, NEW_THETA_MAP, own_links(self._map))
+        )
         self.crowd = Crowd(
-            site, self._map, self.health, self._agenda, theta=theta, new_theta=new, reject=self._reject
+            site, self._map, self.health, self._agenda, threshold=threshold, reject=self._reject
         )
         self._masked: frozenset[str] = frozenset()
         self._anchors = [
@@ -166,8 +172,10 @@ class Radio:
         device, dead = crowd.dump(row), self.health.dead(now_s)
         heard = sorted(ears.heard(row, now_s), key=lambda h: -h[1])
         fresh = {i for i, _ in heard}
-        odds = zip(crowd.zones, crowd.beliefs.by_zone(row), strict=True)
-        held = self._held(row)
+        by_zone, held = crowd.beliefs.by_zone(row), self._held(row)
+        odds = zip(crowd.zones, by_zone, strict=True)
+        others = [z for z, zone in enumerate(crowd.zones) if zone not in (held, OUTSIDE)]
+        other = max(others, key=by_zone.__getitem__, default=crowd.outside)
         return Listened(
             device.device,
             heard=[HeardLink(links[i], dbm, now_s - ears.heard_s(row, i)) for i, dbm in heard],
@@ -179,7 +187,7 @@ class Radio:
             beliefs=dict(sorted(odds, key=lambda pair: -pair[1])),
             holds=held,
             best_since_s=device.run_s,
-            needs=crowd.new_theta if device.new_s else crowd.theta,
+            needs=crowd.threshold.needs(other, device.new_s > 0, crowd.beliefs, row, ears, now_s),
             is_new=device.new_s > 0,
             calibrated=self._map.calibrated,
             leaves_s=None if held == OUTSIDE else self._leave_s(row),
