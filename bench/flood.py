@@ -37,7 +37,9 @@ async def main() -> int:
     entered, left = came.changes.count("entered"), came.changes.count("left")
     print(f"  the enrolled tag: {entered} times entered, {left} times left")
     print(f"  of strangers on disk: {came.found or 'nothing'}")
-    return int(bool(came.found) or late > early + 4)
+    lost = came.sent - came.taken - came.shed
+    print(f"  lost and not counted: {lost}")
+    return int(bool(came.found or lost) or late > early + 4)
 
 
 if __name__ == "__main__":

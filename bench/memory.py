@@ -75,7 +75,9 @@ async def main() -> int:
             memory, files = rollup_mib(daemon.process.pid), by_file_mib(daemon.process.pid)
             await daemon.stop()
     rss_mib, pss_mib = memory["Rss"], memory["Pss"]
-    print(f"after {wanted.seconds:g} s: RSS {rss_mib:.1f} MiB (at most {asked_mib:g}), PSS {pss_mib:.1f} MiB")
+    page = "with the page" if wanted.page else "without the page"
+    print(f"config/store, {page}, after {wanted.seconds:g} s:")
+    print(f"  RSS {rss_mib:.1f} MiB (at most {asked_mib:g}), PSS {pss_mib:.1f} MiB")
     for file, kb in files.most_common(8):
         print(f"  {kb / 1024:5.1f} MiB  {file}")
     return int(rss_mib > asked_mib)

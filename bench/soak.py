@@ -255,6 +255,11 @@ def spans(samples: list[Sample]) -> list[list[Sample]]:
     return [samples[:half], samples[:half], samples[half:]]
 
 
+def rose_mib(days: list[list[Sample]]) -> float:
+    second, last = (statistics.median(s.rss_bytes for s in day) for day in (days[1], days[-1]))
+    return (last - second) / 2**20
+
+
 def report(
     soak: Soak, took_s: float, counted: dict[str, dict[str, int]], lines: list[str]
 ) -> tuple[str, list[str]]:
@@ -285,6 +290,7 @@ def report(
         "heard": f"{counted['profiles.generic-raw']['matched']:,} advertisements, "
         f"{counted['profiles.ibeacon']['matched']:,} of them of enrolled tags, and "
         f"{counted['profiles.owntracks']['matched']:,} positions",
+        "memory": f"{rose_mib(days):+.1f} MiB from the second day to the last, by the medians",
         "CPU of the daemon": f"{soak.samples[-1].cpu_s:.0f} s",
         "log": f"{len(lines)} lines, {len(set(lines))} different but for their time",
     }

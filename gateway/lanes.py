@@ -13,11 +13,13 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from gateway.counts import Counts
-from gateway.model import Sighting, Signal
+from gateway.model import Message, Sighting, Signal
 
 Acknowledge = Callable[[], None]
 
 SIGHTINGS = 20_000
+SIGHTINGS_BYTES = 4 << 20
+"""Of messages: one may hold a hundred advertisements."""
 FIXES = 5_000
 
 
@@ -26,6 +28,8 @@ class Arrival(Struct, frozen=True, gc=False):
     signal: Signal
     acknowledge: Acknowledge | None = None
     """Tells the transport that the signal is dealt with; called after the commit."""
+    weight_bytes: int = 0
+    """Of what is still to be decoded."""
 
 
 class Lanes:
@@ -34,6 +38,7 @@ class Lanes:
         counts: Counts,
         *,
         sightings: int = SIGHTINGS,
+        sightings_bytes: int = SIGHTINGS_BYTES,
         fixes: int = FIXES,
         heed: Callable[[Signal], None] | None = None,
     ) -> None:
@@ -44,6 +49,8 @@ class Lanes:
         self._fixes: deque[Arrival] = deque()
         self._sightings: deque[Arrival] = deque()
         self._room = {"fixes": fixes, "sightings": sightings}
+        self._room_bytes, self._held_bytes = sightings_bytes, 0
+        """In the lane of sightings."""
         self._number = 0
         self._waiting: asyncio.Future[None] | None = None
 
@@ -57,7 +64,9 @@ class Lanes:
         self._shed("fixes", self._fixes)
 
     def sighting(self, signal: Signal, acknowledge: Acknowledge | None = None) -> None:
-        self._put(self._sightings, signal, acknowledge)
+        weight_bytes = len(signal.payload) if isinstance(signal, Message) else 0
+        self._held_bytes += weight_bytes
+        self._put(self._sightings, signal, acknowledge, weight_bytes)
         self._shed("sightings", self._sightings)
 
     def hear(self, signal: Signal) -> None:
@@ -84,16 +93,26 @@ class Lanes:
             if timer is not None:
                 timer.cancel()
 
-    def drain(self, most: int) -> list[Arrival]:
-        """Up to `most` arrivals in the order of reception, whichever lane they came by."""
+    def drain(self, most: int, most_bytes: int = 1 << 62) -> list[Arrival]:
+        """Up to `most` arrivals in the order of reception, whichever lane they came by; no further sightings
+        once those taken weigh `most_bytes`.
+        """
         taken: list[Arrival] = []
         lanes = [self._control, self._fixes, self._sightings]
+        stop_bytes = self._held_bytes - most_bytes
         while len(taken) < most and (waiting := [lane for lane in lanes if lane]):
+            if self._held_bytes <= stop_bytes:
+                break
             waiting.sort(key=lambda lane: lane[0].number)
             oldest = waiting[0]
             until = waiting[1][0].number if len(waiting) > 1 else self._number + 1
             while len(taken) < most and oldest and oldest[0].number < until:
-                taken.append(oldest.popleft())
+                arrival = oldest.popleft()
+                taken.append(arrival)
+                if arrival.weight_bytes:
+                    self._held_bytes -= arrival.weight_bytes
+                    if self._held_bytes <= stop_bytes:
+                        break
         return taken
 
     @property
@@ -106,21 +125,34 @@ class Lanes:
         }
 
     @property
+    def weight_bytes(self) -> int:
+        """Of the messages in the lane of sightings."""
+        return self._held_bytes
+
+    @property
     def control_waiting(self) -> int:
         return len(self._control)
 
     def __len__(self) -> int:
         return len(self._control) + len(self._fixes) + len(self._sightings)
 
-    def _put(self, lane: deque[Arrival], signal: Signal, acknowledge: Acknowledge | None) -> None:
+    def _put(
+        self,
+        lane: deque[Arrival],
+        signal: Signal,
+        acknowledge: Acknowledge | None,
+        weight_bytes: int = 0,
+    ) -> None:
         self._number += 1
-        lane.append(Arrival(self._number, signal, acknowledge))
+        lane.append(Arrival(self._number, signal, acknowledge, weight_bytes))
         if self._waiting is not None:
             _wake(self._waiting)
 
     def _shed(self, name: str, lane: deque[Arrival]) -> None:
-        while len(lane) > self._room[name]:
+        room_bytes = self._room_bytes if lane is self._sightings else self._held_bytes
+        while len(lane) > self._room[name] or self._held_bytes > room_bytes:
             oldest = lane.popleft()
+            self._held_bytes -= oldest.weight_bytes
             self._counts.count("lanes", f"{name}_dropped")
             if oldest.acknowledge is not None:
                 oldest.acknowledge()

@@ -20,6 +20,7 @@ SESSION_EXPIRY_S = 7 * 86_400
 RECEIVE_MAXIMUM = 1_000
 """Unacknowledged messages under way to us: enough for a group commit at some thousand a second."""
 MAXIMUM_PACKET_BYTES = 1 << 20
+KEEPALIVE_S = 30
 
 
 class Endpoint(Struct, frozen=True):
@@ -57,7 +58,7 @@ def made(endpoint: Endpoint, client_id: str, will: Will | None, *, persistent: b
         queue_type=_NoQueue,
         protocol=aiomqtt.ProtocolVersion.V5 if is_v5 else aiomqtt.ProtocolVersion.V311,
         will=last,
-        keepalive=30,
+        keepalive=KEEPALIVE_S,
         max_inflight_messages=OUTGOING_INFLIGHT,
         properties=_connect_properties(persistent=persistent) if is_v5 else None,
         tls_context=endpoint.tls and endpoint.tls(),

@@ -6,6 +6,7 @@ task woken; paho gets every other packet, so that connecting, keeping alive and 
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import aiomqtt
@@ -16,6 +17,10 @@ from paho.mqtt.enums import MQTTErrorCode
 from gateway.mqtt_packets import PacketStream, Publish
 
 READ_BYTES = 1 << 16
+READS = 32
+"""At a time. A broker that is not read keeps what it cannot send, or drops it by a rule of its own; what is
+read and too much goes by ours, and is counted.
+"""
 
 
 class Intake:
@@ -42,8 +47,11 @@ class Intake:
 
     def _readable(self) -> None:
         try:
-            while self._read():
-                pass
+            for _ in range(READS):
+                if not self._read():
+                    return
+            if self._paho._sock is not None:  # TLS may hold more, of which no event will come
+                self._client._loop.call_soon(self._readable)
         except Exception as error:
             if not self._client._disconnected.done():
                 self._client._disconnected.set_exception(error)
@@ -63,9 +71,10 @@ class Intake:
             self._has_ended = True
             self._paho.loop_read()  # finds the end, and says so to everybody
             return False
+        if self._paho._ping_t:  # who sends is alive: the answer to a ping may stand behind a minute's flood
+            self._paho._ping_t = 0.0
         self._stream.feed(chunk)
-        pending = getattr(self._paho._sock, "pending", None)  # of TLS: decrypted already, no event comes
-        return pending is not None and pending() > 0
+        return len(chunk) == READ_BYTES or isinstance(self._paho._sock, ssl.SSLSocket)
 
     def _give(self, packet: bytes) -> None:
         self._given = packet

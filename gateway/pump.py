@@ -20,6 +20,8 @@ from gateway.pipeline import Outcome, Pipeline
 
 BATCH = 256
 """Signals between two looks at the event loop: some 10 ms of work."""
+BATCH_BYTES = 1 << 16
+"""Of messages with sightings, likewise: some three hundred advertisements."""
 UNCOMMITTED = 2_000
 """Transactions in memory above which the lanes have to hold the rest."""
 BREATH_S = 0.05
@@ -67,7 +69,7 @@ class Pump:
         """One batch through the pipeline, and everything that is due by now."""
         if self._outbox.uncommitted > UNCOMMITTED:
             return
-        arrivals = self._lanes.drain(BATCH)
+        arrivals = self._lanes.drain(BATCH, BATCH_BYTES)
         outcome = self._pipeline.feed([a.signal for a in arrivals])
         if not len(self._lanes):  # else a signal that waits is older than now
             due = self._pipeline.advance(self._clock())
@@ -107,7 +109,7 @@ class Pump:
 
         What comes meanwhile is not waited for: a flood must not hold up a stop, and it was not acknowledged.
         """
-        for _ in range(len(self._lanes) // BATCH + 1):
+        for _ in range(len(self._lanes) // BATCH + self._lanes.weight_bytes // BATCH_BYTES + 1):
             await self.step()
             await asyncio.sleep(0)
         with contextlib.suppress(TimeoutError):

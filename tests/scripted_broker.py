@@ -46,6 +46,7 @@ class Scripted:
     says_why: bool = True
     """False, and always with 3.1.1: the end comes without a DISCONNECT."""
     answer_s: float = 0.0
+    answers_pings: bool = True
     published: list[Published] = field(default_factory=list)
     connects_s: list[float] = field(default_factory=list)
     under_way: int = 0
@@ -73,6 +74,15 @@ class Scripted:
             if not writer.is_closing():
                 writer.write(bytes([DISCONNECT, 2, code, 0]))
                 writer.close()
+
+    def say(self, topic: str, payload: bytes) -> None:
+        """A publication (QoS 0) to whoever is connected."""
+        properties = b"\0" if self.version == 5 else b""
+        said = len(topic).to_bytes(2) + topic.encode() + properties + payload
+        assert len(said) < 128
+        for writer in self._writers:
+            if not writer.is_closing():
+                writer.write(bytes([PUBLISH, len(said)]) + said)
 
     def hang_up(self) -> None:
         """Without a word."""
@@ -105,7 +115,7 @@ class Scripted:
                 writer.write(bytes([SUBACK, len(said)]) + said)
             case 0x30 if command & 0x06:
                 self._take(body, size, writer)
-            case 0xC0:
+            case 0xC0 if self.answers_pings:
                 writer.write(bytes([PINGRESP, 0]))
 
     def _take(self, body: bytes, size: int, writer: asyncio.StreamWriter) -> None:

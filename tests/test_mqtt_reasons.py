@@ -23,7 +23,7 @@ from scripted_broker import (
     Scripted,
 )
 
-from gateway import mqtt, mqtt_pace
+from gateway import mqtt, mqtt_client, mqtt_pace
 from gateway.consent import ConsentScreen, Keys, Policy, Purpose, Recipient, Register
 from gateway.counts import Counts
 from gateway.errors import NotConnectedError, RefusedError
@@ -255,6 +255,24 @@ async def test_a_broker_that_acknowledges_nothing_is_left(
             with pytest.raises(NotConnectedError):
                 await connection.publish("a", b"")
             await until(lambda: "nothing was acknowledged" in caplog.text)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_broker_that_sends_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to a ping stands behind what it has to send first; when nothing comes any more, it is left."""
+    monkeypatch.setattr(mqtt_client, "KEEPALIVE_S", 1)
+    async with Scripted(answers_pings=False) as broker:
+        heard: list[bytes] = []
+        connection = Connection(
+            broker.endpoint(), "gw", Link("source store"), on_message=lambda i: heard.append(i.payload)
+        )
+        async with running(connection):
+            await connection.wait_up()
+            for _ in range(50):
+                broker.say("a", b"x")
+                await asyncio.sleep(0.1)
+            assert (connection.times_up, len(heard)) == (1, 50)
+            await until(lambda: connection.times_up == 2)
 
 
 # --- the whole way: outbox, courier, sink ---
