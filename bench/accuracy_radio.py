@@ -1,6 +1,7 @@
 """Radio zones on labelled recordings: accuracy, false changes, outside, and whether confidence is honest.
 
 usage: GATEWAY_MEASURE_DIR=… python bench/accuracy_radio.py [--sets sim16,uji_lib] [--map | --calibrated]
+       [--unlearned]
 
 Each set is made by the measuring tools, calibrated by `gateway calibrate` on its own walk, replayed by
 `gateway replay` and scored by their scorers. Targets are those of the tables in the project's plan.
@@ -23,8 +24,11 @@ from typing import Any, NamedTuple
 
 from measuring import replayed, tool
 
+from gateway.core import belief
 from gateway.verbs import calibrate
 
+NEVER_SURE = 2.0
+"""No probability reaches it."""
 START_S = 1_766_390_400
 """When every recording of the tools begins."""
 
@@ -158,7 +162,10 @@ def main() -> None:
     parser.add_argument("--sets", help="groups to run, comma separated; their first words are enough")
     parser.add_argument("--map", action="store_true", help="from the map alone only")
     parser.add_argument("--calibrated", action="store_true", help="calibrated only")
+    parser.add_argument("--unlearned", action="store_true", help="nothing is learned without a calibration")
     options = parser.parse_args()
+    if options.unlearned:
+        belief.LEARN_SURE = NEVER_SURE
     measure = Path(os.environ["GATEWAY_MEASURE_DIR"])
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the counts of every replay
     wanted = tuple(options.sets.split(",")) if options.sets else ("",)

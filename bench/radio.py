@@ -28,6 +28,7 @@ from gateway.core.form import core_form
 from gateway.core.health import Health
 from gateway.core.propagation import RadioMap, radio_map
 from gateway.core.stays import Stays
+from gateway.core.sums import SD_FLOOR_DB
 from gateway.model import Anchor, Label, Reading, SiteMap, Zone
 
 T0 = 1_766_390_400.0
@@ -153,7 +154,7 @@ class Numpy:
     def __init__(self, model: RadioMap) -> None:
         spots = [spot.links for spot in model.spots]
         self._mu = np.array([[m.mu_dbm for m in row] for row in spots])
-        self._sd = np.maximum(np.array([[m.sd_db for m in row] for row in spots]), belief.SD_FLOOR_DB)
+        self._sd = np.maximum(np.array([[m.sd_db for m in row] for row in spots]), SD_FLOOR_DB)
         self._p = np.array([[m.p_hear for m in row] for row in spots])
         self._zone_of = np.array([model.zones.index(spot.zone) for spot in model.spots])
         self._share = 1 / np.bincount(self._zone_of)[self._zone_of]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from gateway import credentials
 from gateway import profiles as firmware
-from gateway.certificates import Certificates
 from gateway.consent import (
     ConsentScreen,
     Keys,
@@ -29,24 +26,17 @@ from gateway.consent.rounding import AS_MEASURED, WHOLE_MINUTES, Rounding
 from gateway.consent.signature import load_signers
 from gateway.core import Core, Holding
 from gateway.counts import Counts
-from gateway.credentials import SecretUnusableError
 from gateway.errors import ConfigError, Problem
 from gateway.identity import NO_KEYS, Enrolment, Identification
 from gateway.model import PLATFORM, SiteMap
-from gateway.mqtt_client import Endpoint
 from gateway.outbox import Class, Limits, Outbox
 from gateway.pipeline import Pipeline, Tracker
 from gateway.profiles import Profiles
-from gateway.settings import GatewaySettings, Look, load_settings, look, right
-from gateway.settings.gateway import HttpFeed, Round, Tls, Webhook
+from gateway.settings import GatewaySettings, Look, OwnLook, load_settings, look, right
+from gateway.settings.gateway import Round
 from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
-from gateway.settings.secrets import Secret
-from gateway.sinks.http import Partner
-from gateway.sinks.signing import signing_keys
-from gateway.sources.consent_http import Place
 
 SETTINGS_FILE = "gateway.yaml"
-SHORTEST_TOKEN = 16
 
 
 class Configuration(Struct):
@@ -64,6 +54,8 @@ class Configuration(Struct):
     """Of the map in the directory, where it could not be used and an earlier one is."""
     map_of: str = ""
     """When that one was kept."""
+    own: OwnLook | None = None
+    """Where the settings stand in their file."""
 
 
 class Assembly(Struct):
@@ -113,7 +105,7 @@ def read_configuration(
         problems += error.problems
     if problems or loaded is None:
         raise ConfigError(problems)
-    return Configuration(directory, loaded[0], loaded[1], profiles, records, denied)
+    return Configuration(directory, loaded[0], loaded[1], profiles, records, denied, own=found.own)
 
 
 def _called(path: Path, directory: Path) -> str:
@@ -269,79 +261,3 @@ def limits_of(settings: GatewaySettings) -> Limits:
     wanted = settings.outbox
     classes = tuple(Class(c.priority, c.keep, c.changes, c.purposes) for c in wanted.classes)
     return Limits(wanted.max_mb << 20, wanted.keep, classes)
-
-
-def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
-    """A broker of the settings with its secrets read. ConfigError names the file that cannot serve."""
-    broker = settings.brokers[name]
-    try:
-        password = broker.password and credentials.read(broker.password).decode().strip()
-        tls = _certificates(f"brokers.{name}", broker.tls) if broker.tls else None
-    except (OSError, UnicodeDecodeError, SecretUnusableError) as error:  # ssl.SSLError is an OSError
-        filename, words = getattr(error, "filename", None), getattr(error, "strerror", None) or error
-        text = f"brokers.{name}: {filename}: {words}" if filename else f"brokers.{name}: {words}"
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
-    return Endpoint(
-        name=name,
-        host=broker.host,
-        port=broker.port,
-        username=broker.username,
-        password=password,
-        tls=tls,
-        version=5 if broker.protocol == 5 else 3,
-    )
-
-
-def http_place_of(feed: HttpFeed) -> Place:
-    """Where consents come from over HTTP. ConfigError for a secret or a certificate that cannot serve."""
-    token = feed.token
-    try:
-        tls = _certificates("consent.feed.http", feed.tls or Tls())
-        if token is not None:
-            bearer_token(token)
-    except (OSError, SecretUnusableError) as error:
-        text = f"consent.feed.http: {error}"
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
-    return Place(feed.url, feed.interval, tls, partial(bearer_token, token) if token else None)
-
-
-def partner_of(recipient: str, webhook: Webhook) -> Partner:
-    """Where a recipient's events are posted. ConfigError for a secret or a certificate that cannot serve."""
-    read = partial(_signing_keys, webhook.secret)
-    try:
-        tls = _certificates(f"recipients.{recipient}.webhook", webhook.tls or Tls())
-        read()
-    except (OSError, SecretUnusableError) as error:
-        text = f"recipients.{recipient}.webhook: {error}"
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
-    return Partner(recipient, webhook.url, tls, read)
-
-
-def _signing_keys(secret: Secret) -> list[bytes]:
-    return signing_keys(credentials.read(secret), str(secret))
-
-
-def bearer_token(secret: Secret) -> str:
-    """SecretUnusableError where it cannot be read, or could not stand in a header."""
-    token = credentials.read(secret).decode("ascii", "replace").strip()
-    if not token.isprintable() or not token.isascii() or not token:
-        raise SecretUnusableError(f"{secret} does not hold one line of ASCII, as a token does")
-    return token
-
-
-def _certificates(of: str, tls: Tls) -> Certificates:
-    return Certificates(of, ca=tls.ca, cert=tls.cert, key=tls.key)
-
-
-def page_token(settings: GatewaySettings) -> str | None:
-    """What opens the status page; None: the settings ask for none. ConfigError for one that cannot serve."""
-    token = settings.page.token
-    if token is None:
-        return None
-    try:
-        found = bearer_token(token)
-        if len(found) < SHORTEST_TOKEN:
-            raise SecretUnusableError(f"{token} is shorter than {SHORTEST_TOKEN} letters, and can be guessed")
-    except (OSError, SecretUnusableError) as error:
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", f"page.token: {error}")]) from None
-    return found

@@ -25,9 +25,11 @@ from gateway.cli_words import (
     Directory,
     NewFile,
     ReadableFile,
+    in_language,
     problems_exit,
     stand,
 )
+from gateway.translation.language import Language
 
 _log = click.option(
     "--log", "log_form", type=click.Choice(logs.FORMS), default="text", show_default=True,
@@ -61,10 +63,13 @@ def run(directory: Path, clock: str | None, log_form: logs.Form) -> None:
     Example: gateway run --config /etc/gateway
     """
     from gateway import assembly, daemon, lastmap
+    from gateway.review.secrets import require
 
     pipeline_clock = _clock(clock)
     logs.begin(log_form)
     configuration = lastmap.read_or_last(directory, logging.getLogger("gateway.map").error)
+    if configuration.own is not None:
+        require(configuration.own)
     keys = assembly.keys_of(configuration.settings)
     assembled = assembly.assemble(configuration, keys)
     asyncio.run(daemon.run(assembled, configuration, pipeline_clock))
@@ -85,8 +90,9 @@ def demo() -> None:
 @main.command()
 @click.argument("directory", type=Directory, default=Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@in_language
 @problems_exit(EXIT_PROBLEMS)
-def check(directory: Path, as_json: bool) -> None:
+def check(directory: Path, as_json: bool, language: Language) -> None:
     """Check every file of a configuration and name all problems in one run.
 
     A problem keeps the gateway from starting; a warning does not, and exits with 0.
@@ -97,7 +103,7 @@ def check(directory: Path, as_json: bool) -> None:
         from gateway.verbs import check as session
 
         tell = partial(click.echo, err=True)
-        fine = session.check(directory, as_json=as_json, say=click.echo, tell=tell)
+        fine = session.check(directory, as_json=as_json, language=language, say=click.echo, tell=tell)
     finally:
         gc.enable()
     sys.exit(0 if fine else EXIT_PROBLEMS)
@@ -106,8 +112,9 @@ def check(directory: Path, as_json: bool) -> None:
 @main.command()
 @click.option("--config", "directory", type=Directory, required=True, help="Directory of the YAML files.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@in_language
 @problems_exit(EXIT_PROBLEMS)
-def reload(directory: Path, as_json: bool) -> None:
+def reload(directory: Path, as_json: bool, language: Language) -> None:
     """Have the running gateway take over its map, keys, deny-list and consent file.
 
     A map with problems changes nothing; stays in zones that did not change go on. As SIGHUP, but answers.
@@ -116,7 +123,7 @@ def reload(directory: Path, as_json: bool) -> None:
     from gateway.verbs import reload as session
 
     done = session.reload(
-        directory, as_json=as_json, say=click.echo, tell=lambda text: click.echo(text, err=True)
+        directory, as_json=as_json, language=language, say=click.echo, tell=partial(click.echo, err=True)
     )
     sys.exit(0 if done else EXIT_PROBLEMS)
 

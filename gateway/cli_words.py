@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from gateway.errors import ConfigError, GatewayError
+from gateway.translation.language import Language, language_of
 
 EXIT_PROBLEMS = 1
 EXIT_CONFIG = 78
@@ -27,6 +28,19 @@ stand = click.option(
     default=60.0,
     show_default=True,
     help="Seconds to stand in each zone of the walk.",
+)
+
+
+def _language(_: click.Context, __: click.Parameter, given: str | None) -> Language:
+    return "de" if given == "de" else "en" if given else language_of(os.environ)
+
+
+in_language = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "de"]),
+    callback=_language,
+    help="Default: as LC_ALL, LC_MESSAGES or LANG have it, else English.",
 )
 
 

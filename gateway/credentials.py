@@ -22,6 +22,14 @@ class SecretUnusableError(GatewayError):
     """A secret is not there, or others can read it. The message names the file, never what is in it."""
 
 
+class NotThereError(SecretUnusableError):
+    """There is no such file on this machine."""
+
+
+class NotOursError(SecretUnusableError):
+    """It may serve another user, such as the one that the service runs as; this one cannot tell."""
+
+
 def locate(secret: str, environ: Mapping[str, str] | None = None) -> Path:
     """The file that holds `credential:NAME` of the service's systemd unit, or `secret` as a path.
 
@@ -52,7 +60,7 @@ def guarded(secret: str, environ: Mapping[str, str] | None = None) -> Path:
     try:
         status = path.stat()
     except OSError as error:
-        raise SecretUnusableError(f"cannot read {path}: {error.strerror}") from None
+        raise _unreadable(path, error) from None
     if not stat.S_ISREG(status.st_mode):
         raise SecretUnusableError(f"{path} is not an ordinary file")
     if path.parent == _directory(environ):
@@ -65,7 +73,7 @@ def guarded(secret: str, environ: Mapping[str, str] | None = None) -> Path:
     if os.geteuid() == 0:  # root also works on the state of a service, whose user owns the directory too
         owners.add(path.parent.stat().st_uid)
     if status.st_uid not in owners:
-        raise SecretUnusableError(f"{path} belongs to another user; chown it to root or to the gateway's")
+        raise NotOursError(f"{path} belongs to another user; chown it to root or to the gateway's")
     return path
 
 
@@ -75,7 +83,12 @@ def read(secret: str, environ: Mapping[str, str] | None = None) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SecretUnusableError(f"cannot read {path}: {error.strerror}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> SecretUnusableError:
+    kinds = {FileNotFoundError: NotThereError, PermissionError: NotOursError}
+    return kinds.get(type(error), SecretUnusableError)(f"cannot read {path}: {error.strerror}")
 
 
 def _directory(environ: Mapping[str, str] | None) -> Path | None:

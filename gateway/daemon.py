@@ -189,7 +189,8 @@ class _Running:
 
     def _reloaded(self) -> Reloaded:
         last = self._reloading.last
-        return Reloaded(last.at_s, tuple(last.in_brief()), tuple(last.waiting))
+        refused = tuple(last.refused_places())
+        return Reloaded(last.at_s, tuple(last.problems), refused, tuple(last.waiting))
 
     async def _reload(self) -> None:
         self._notifier.reloading()

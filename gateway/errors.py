@@ -34,15 +34,20 @@ class Problem(msgspec.Struct, frozen=True, order=True):
     """The program can run with it, and hardly as it was meant."""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}: " + ("warning: " if self.is_warning else "")
+        return self.line_of("warning")
+
+    def line_of(self, warning: str) -> str:
+        """Place, key and text in one line; `warning`: what a warning is called."""
+        where = f"{self.file}:{self.line}:{self.column}: " + (f"{warning}: " if self.is_warning else "")
         return f"{where}{self.key}: {self.text}" if self.key else f"{where}{self.text}"
 
-    def with_caret(self) -> str:
+    def with_caret(self, *, warning: str = "warning") -> str:
         """The message, then the source line and a caret under the column."""
+        said = self.line_of(warning)
         if not self.source:
-            return str(self)
+            return said
         lead = "".join("\t" if c == "\t" else " " for c in self.source[: self.column - 1])
-        return f"{self}\n    {self.source}\n    {lead}^"
+        return f"{said}\n    {self.source}\n    {lead}^"
 
 
 class GatewayError(Exception):

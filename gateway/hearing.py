@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from gateway.assembly import Assembly, endpoint_of, http_place_of
+from gateway.access import endpoint_of, http_place_of
+from gateway.assembly import Assembly
 from gateway.consent.feed import ConsentFeed
 from gateway.consent.pages import PagedFeed
 from gateway.consent.signature import load_signers

@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ MAX_BYTES = 1 << 20
 MAX_ALIAS_NODES = 100_000
 MAX_DEPTH = 50
 READ_TRIES = 3
+MOST_NAMED = 12
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -88,6 +89,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_fold = {name.casefold().replace("-", "_"): name for name in known}
     near = difflib.get_close_matches(word.casefold().replace("-", "_"), by_fold, n=1)
     return f"; did you mean {by_fold[near[0]]}?" if near else ""
+
+
+def instead(word: str, known: Collection[str]) -> str:
+    """As `did_you_mean`; where none is near, `; known here: …` with all of them, if they are few."""
+    if near := did_you_mean(word, known):
+        return near
+    if not known:
+        return "; there are none"
+    return f"; known here: {', '.join(dict.fromkeys(known))}" if len(known) <= MOST_NAMED else ""
 
 
 def load(
@@ -233,7 +243,9 @@ class _Reader:
         else:
             self._mapping(spot, depth)
         if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
-            self.problems.append(self._at(spot.line, spot.column, f"the tag {event.tag} is not used here"))
+            self.problems.append(
+                self._at(spot.line, spot.column, f"the tag {event.tag} is not used here; remove it")
+            )
         if event.anchor is not None:
             self._anchors[event.anchor] = spot
         return spot

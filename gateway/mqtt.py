@@ -26,7 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import NotConnectedError, RefusedError, TooLargeError
 from gateway.links import Link, discard_unsent
-from gateway.mqtt_client import Endpoint, Will, made, publish_properties
+from gateway.mqtt_client import Connect, Endpoint, Will, made, publish_properties
 from gateway.mqtt_intake import Intake
 from gateway.mqtt_limits import Limits, packet_bytes
 from gateway.mqtt_pace import Pace
@@ -212,8 +212,8 @@ class Connection:
         Intake(client, self._take, is_v5=self._endpoint.version == 5)
         self._receiving = client
         reached = await reach(self._endpoint.host, self._endpoint.port)
-        client._client._create_socket_connection = lambda: reached  # type: ignore[method-assign]
-        with reached.dup() as same:
+        connect = Connect(client, reached)
+        with reached, reached.dup() as same:
             try:
                 await self._serve(client, same)
             except asyncio.CancelledError:
@@ -222,6 +222,7 @@ class Connection:
                 client._client.disconnect()
                 with contextlib.suppress(OSError):  # a thread may wait for TLS, and the stop for the thread
                     same.shutdown(socket.SHUT_RDWR)
+                await connect.give_up()
                 raise
             finally:
                 client._client._reset_sockets()  # paho's own pair too: the collector may be long

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -62,6 +64,30 @@ def made(endpoint: Endpoint, client_id: str, will: Will | None, *, persistent: b
         tls_context=endpoint.tls and endpoint.tls(),
         **common,
     )
+
+
+class Connect:
+    """aiomqtt's step in a thread: TLS and CONNECT over a socket that is there. Given up, it leaves none."""
+
+    def __init__(self, client: aiomqtt.Client, reached: socket.socket) -> None:
+        self._connect = client._client_connect
+        self._is_under_way = threading.Lock()
+        self._is_given_up = False
+        client._client._create_socket_connection = lambda: reached  # type: ignore[method-assign]
+        client._client_connect = self._unless_given_up  # type: ignore[method-assign]
+
+    def _unless_given_up(self) -> None:
+        with self._is_under_way:
+            if self._is_given_up:
+                raise OSError("given up")
+            self._connect()
+
+    async def give_up(self) -> None:
+        """Waits for the thread, which a socket that is shut down lets go at once, and for what it asks of the
+        loop: done later, that would concern whatever socket has the number by then."""
+        with self._is_under_way:
+            self._is_given_up = True
+        await asyncio.sleep(0)
 
 
 def _connect_properties(*, persistent: bool) -> Properties:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.assembly import Assembly, endpoint_of, partner_of
+from gateway.access import endpoint_of, partner_of
+from gateway.assembly import Assembly
 from gateway.errors import NotConnectedError, RefusedError, StoreError
 from gateway.links import NOT_STARTED, Link
 from gateway.model import PLATFORM

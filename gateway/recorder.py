@@ -142,7 +142,7 @@ class Recorder:
         """Remove lines from before this time, and the oldest of the rest where more than nine tenths of what
         may be kept are full: then half of it stays."""
         self.flush()
-        surplus = self.bytes - self._max_bytes // 2 if self.bytes > self._max_bytes * NEARLY else 0
+        surplus = self.bytes - self._max_bytes // 2 if self.is_nearly_full else 0
         kept = gone = 0
 
         def younger(line: bytes) -> list[bytes]:

@@ -21,7 +21,7 @@ from gateway.assembly import Assembly, Configuration, identity_keys_of, zone_fac
 from gateway.calibration.remarks import remarks
 from gateway.clock import PipelineClock
 from gateway.consent import load_consent_file, load_deny_list
-from gateway.core.propagation import radio_map
+from gateway.core import prepare
 from gateway.errors import ConfigError, Problem
 from gateway.lanes import Lanes
 from gateway.located import MAX_BYTES
@@ -50,10 +50,10 @@ class Report(Struct):
     refused: list[str] = []
     """Why other files were not taken over."""
 
-    def in_brief(self) -> list[str]:
-        """What was not taken over, for a page: of files about people their places alone."""
+    def refused_places(self) -> list[str]:
+        """For a page: of files about people no more than where they have problems."""
         places = [_PLACE.match(line) for refusal in self.refused for line in refusal.splitlines()[1:]]
-        return [str(problem) for problem in self.problems] + [place[0] for place in places if place]
+        return [place[0] for place in places if place]
 
 
 class Reload:
@@ -121,7 +121,7 @@ class Reload:
         new = msgspec.structs.replace(candidate[0], site=old.site)
         if new == old:
             return
-        await asyncio.to_thread(radio_map, new)  # remembered: the swap itself is quick
+        await asyncio.to_thread(prepare, new)  # the swap itself is quick
         # No await from here to the swap: it falls between two signals.
         outcome = assembly.pipeline.replace_site(new, zone_facts(new))
         assembly.site = new

@@ -62,15 +62,15 @@ def _problem(document: Document, model: Any, error: Any, private: bool) -> Probl
         return document.problem(path[:-1], text)
     if kind == "extra_forbidden":
         known = list(dict.fromkeys(_keys([model], path[:-1])))
-        hint = did_you_mean(str(path[-1]), known) or (known and "; known here: " + ", ".join(known)) or ""
+        hint = did_you_mean(str(path[-1]), known) or (f"; known here: {', '.join(known)}" if known else "")
         return document.problem(path, f"unknown key{hint}", at_key=True)
     at_key = path[-1:] == ("[key]",)
-    return document.problem(path[:-1] if at_key else path, _wording(error, private), at_key=at_key)
-
-
-def _wording(error: Any, private: bool) -> str:
     text, got = _words(error)
-    return text if private or not got else f"{text}, got {got}"
+    if kind in _EXPECTED:
+        has_mappings = any(_keys([model], (*path, 0)))
+        got += _remedy(_EXPECTED[kind], error["input"], has_mappings=has_mappings)
+    words = text if private or not got else f"{text}, got {got}"
+    return document.problem(path[:-1] if at_key else path, words, at_key=at_key)
 
 
 def _words(error: Any) -> tuple[str, str]:
@@ -79,8 +79,7 @@ def _words(error: Any) -> tuple[str, str]:
     if kind in ("value_error", "assertion_error"):
         return str(context["error"]), ""
     if kind in _EXPECTED:
-        quote = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
-        return f"expected {_EXPECTED[kind]}", f"{shown(value)}{quote}"
+        return f"expected {_EXPECTED[kind]}", shown(value)
     if kind in ("literal_error", "enum", "union_tag_invalid"):
         listed = context.get("expected") or context.get("expected_tags", "")
         names = [quoted or bare for quoted, bare in re.findall(r"'([^']*)'|\b([0-9.]+)\b", listed)]
@@ -89,10 +88,28 @@ def _words(error: Any) -> tuple[str, str]:
         return f"expected {' or '.join(filter(None, (', '.join(names[:-1]), names[-1])))}", f"{got}{near}"
     if kind in _LIMITS:
         word, key = _LIMITS[kind]
-        return word.format(context[key]), shown(value)
+        limit = context[key]
+        if limit == 1 and kind in ("string_too_short", "too_short"):
+            return "must not be empty", ""
+        return word.format(f"{limit:g}" if isinstance(limit, float) else limit), shown(value)
     return str(error["msg"]).replace("Input should be", "expected"), ""
 
 
+def _remedy(expected: str, value: Any, *, has_mappings: bool) -> str:
+    """How the value would be written, where it is only written wrongly; `has_mappings`: a list of those."""
+    if expected == "text" and isinstance(value, int | float) and not isinstance(value, bool):
+        return "; put it in quotes"
+    if expected == "a list" and isinstance(value, str | int | float) and not has_mappings:
+        return f"; write [{value}]" if len(str(value)) <= LONGEST_REMEDY else ""
+    if expected == "a list" and value is None:
+        return "; write [] or leave the key out"
+    if expected in ("a number", "a whole number") and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return "; write it without quotes"
+    return ""
+
+
+LONGEST_REMEDY = 40
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _EXPECTED = {
     "string_type": "text",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from daemons import Place
 
 ROOT = Path(__file__).parent.parent
+os.environ["LC_ALL"] = "C.UTF-8"  # what is said to the operator of this machine may be German
 
 
 class PlainSources(MetaPathFinder):

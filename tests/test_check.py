@@ -21,7 +21,7 @@ from gateway.profiles import Profiles, load_profiles, profiles_of
 from gateway.verbs.check import look
 
 ROOT = Path(__file__).parent.parent
-STORE = ROOT / "config" / "store"
+STORE, DEMO = ROOT / "config" / "store", ROOT / "config" / "demo"
 PLANTED = sorted(p for p in (ROOT / "tests" / "broken_configs").iterdir() if p.is_dir())
 SETTINGS = "gateway: {id: pi-01}\nconsent: {feed: {file: consent.yaml}}\n"
 
@@ -65,11 +65,11 @@ def check(folder: Path, *options: str) -> Result:
 
 
 def test_the_summary_when_all_is_fine() -> None:
-    result = check(STORE)
+    result = check(DEMO)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        f"{STORE}: fine. 8 zones, 4 receivers, 1 beacons, 2 fences, 2 recipients, "
-        "2 consent records in consent.yaml.\n"
+        f"{DEMO}: fine. 10 zones, 7 receivers, 0 beacons, 1 fence, 2 recipients, "
+        "5 consent records in consent.yaml.\n"
     )
 
 

@@ -99,7 +99,7 @@ async def test_with_a_running_gateway(place: Place) -> None:
         async with place.daemon() as daemon:
             await reads_socket(daemon, place.state)
             await told(place)
-            assert await daemon.stop() < 5
+            assert await daemon.stop() < 15
 
 
 async def test_without_one(place: Place) -> None:

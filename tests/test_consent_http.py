@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from daemons import until
 from listening import listening
 
-from gateway.assembly import bearer_token
+from gateway.access import bearer_token
 from gateway.certificates import Certificates
 from gateway.consent import pages
 from gateway.consent.pages import MAX_PAGE_BYTES, PagedFeed, PageError

@@ -26,7 +26,7 @@ from gateway.errors import GatewayError
 async def echo(request: Request) -> dict[str, Any]:
     if request.subject == "nobody":
         raise GatewayError("nobody is nobody")
-    await asyncio.sleep(0.3 if request.subject == "slow" else 0)
+    await asyncio.sleep(1 if request.subject == "slow" else 0)
     return {"of": request.subject}
 
 
@@ -43,7 +43,7 @@ async def server(folder: Path) -> AsyncIterator[Path]:
         began_s = time.monotonic()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert time.monotonic() - began_s < 1, "an open connection holds up the stop"
+        assert time.monotonic() - began_s < PATIENCE_S, "an open connection holds up the stop"
         await asyncio.sleep(0.05)  # transports close one turn of the loop later
 
 
@@ -107,7 +107,7 @@ async def test_half_a_question_and_silence(tmp_path: Path) -> None:
         began_s = time.monotonic()
         assert await said(tmp_path, b'{"do":"show","subject":"ben"}\n') == {"said": {"of": "ben"}}
         assert await reader.read() == b""
-        assert PATIENCE_S - 0.5 < time.monotonic() - began_s < PATIENCE_S + 3
+        assert PATIENCE_S - 0.5 < time.monotonic() - began_s < PATIENCE_S + 20
         writer.close()
     async with server(tmp_path):
         _, writer = await asyncio.open_unix_connection(str(tmp_path / "gateway.sock"))
@@ -124,7 +124,7 @@ async def test_two_at_once(tmp_path: Path) -> None:
         questions = [b'{"do":"show","subject":"slow"}\n'] * 2 + [b'{"do":"show","subject":"ben"}\n']
         answers = await asyncio.gather(*(said(tmp_path, question) for question in questions))
         assert [answer["said"]["of"] for answer in answers] == ["slow", "slow", "ben"]
-        assert time.monotonic() - began_s < 0.55
+        assert time.monotonic() - began_s < 1.9
 
 
 async def test_it_replaces_the_socket_of_a_run_that_was_cut_off_and_leaves_none(tmp_path: Path) -> None:

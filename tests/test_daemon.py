@@ -65,7 +65,7 @@ async def test_the_main_path(place: Place) -> None:
         await until(lambda: at.zone_changes("cereals")[-1:] == ["left"])
         assert at.zone_changes("cereals") == ["entered", "dwelled", "left"]
         await until(lambda: len(partner.events) == 1)
-        assert await daemon.stop() < 5
+        assert await daemon.stop() < 15
     (seen,) = partner.events.values()
     assert seen["type"] == "presence.entered.v1"
     assert seen["subject"] != "anna"
@@ -258,7 +258,7 @@ async def test_degraded_and_saying_so(place: Place) -> None:
         assert daemon.process.returncode is None
         place.broker.start()
         await daemon.ready()
-        assert await daemon.stop() < 5
+        assert await daemon.stop() < 15
 
 
 def run(place: Place, *options: str) -> subprocess.CompletedProcess[str]:
@@ -328,7 +328,7 @@ async def test_ten_thousand_and_two_kills(place: Place) -> None:
             place.broker.start()
             await sending
             await settled(at, daemon)
-            assert await daemon.stop() < 5
+            assert await daemon.stop() < 15
     assert sorted(at.by_sequence) == list(range(1, len(at.by_sequence) + 1))
     assert len(set(at.by_sequence.values())) == len(at.by_sequence) == len(at.events)
     assert at.changes()["entered"] >= cars

@@ -76,7 +76,7 @@ async def test_by_mqtt(place: Place) -> None:
         await until(lambda: daemon.said().count("2 records, as their manifest says") == 2)
         await asyncio.sleep(1)
         await stays_silent(s, at, 1)
-        assert await daemon.stop() < 5
+        assert await daemon.stop() < 15
     assert {e["subject"] for e in at.events.values() if "subject" in e} == {"anna"}
     assert "anna" not in place.log.read_text()
 
@@ -94,7 +94,7 @@ async def test_by_http(place: Place) -> None:
             await until(lambda: len(server.asked) >= asked + 2)
             await asyncio.sleep(1)
             await stays_silent(s, at, 1)
-            assert await daemon.stop() < 5
+            assert await daemon.stop() < 15
         said = place.log.read_text()
     assert "anna" not in said
     assert "after=" not in said  # httpx would log every request

@@ -73,7 +73,7 @@ async def test_the_last_will_of_another_makers_receiver(place: Place) -> None:
         tasmota.loop_stop()
         connected.close()  # without a word
         await s.publish("tele/elsewhere/LWT", b"Offline")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2)
         await daemon.stop()
     assert place.counted()["receivers"] == {"alive": 1, "dead": 1, "unknown": 1}
     assert place.counted()["profiles.tasmota"] == {"matched": 1}

@@ -62,7 +62,7 @@ class Client:
 
     async def until(self, count: int) -> list[tuple[str, bytes, bool]]:
         """(topic, payload, retained) of the first `count` messages."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.heard) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -72,7 +72,7 @@ class Client:
     async def up(self) -> AsyncIterator[Client]:
         task = asyncio.create_task(self.connection.run())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await self.connection.wait_up()
             yield self
         finally:

@@ -151,6 +151,8 @@ def test_who_withdrew_is_not_explained(day: Path) -> None:
     ("options", "code", "words"),
     [
         (["--explain", "card-1001", "--all-devices"], 2, "--explain goes without"),
+        (["--explain", "card-1001", "--stage", "presence"], 2, "no --stage and no --speed"),
+        (["--explain", "card-1001", "--speed", "10"], 2, "no --stage and no --speed"),
         (["--at", "09:00:00"], 2, "--at goes with --explain"),
         (["--explain", "card-1001", "--at", "noon"], 1, "--at: expected 09:30:00"),
     ],

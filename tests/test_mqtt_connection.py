@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 from listening import listening
 from mosquitto import Mosquitto, free_port
+from scripted_broker import Scripted
 
+from gateway import mqtt
 from gateway.errors import NotConnectedError, RefusedError
 from gateway.links import Link
 from gateway.mqtt import Connection, Incoming
 from gateway.mqtt_client import Endpoint
+from gateway.mqtt_reach import reach
 
 
 @pytest.fixture
@@ -42,7 +49,7 @@ async def connected(endpoint: Endpoint, name: str, **options: Any) -> AsyncItera
             await task
 
 
-async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - the condition is anything
             await asyncio.sleep(0.01)
@@ -170,3 +177,46 @@ async def test_a_broker_that_speaks_no_mqtt_is_left_and_tried_again(nonsense: by
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def sockets() -> set[str]:
+    """Of this process, by the kernel's names."""
+    found = set()
+    for fd in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(fd.readlink()))
+    return {name for name in found if name.startswith("socket:")}
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "before_s", "after_s"),
+    [(0.3, 0, 0), (0, 0.3, 0), (0, 0, 0.3)],
+    ids=["queued", "begun", "connected"],
+)
+async def test_a_connect_that_is_cancelled_leaves_no_socket(
+    monkeypatch: pytest.MonkeyPatch, waits_s: float, before_s: float, after_s: float
+) -> None:
+    """Whatever the thread is at that connects: it waits for its turn, it begins, it is done and nobody knows."""
+    connect = aiomqtt.Client._client_connect
+    loop, before = asyncio.get_running_loop(), sockets()
+
+    async def and_fill_the_queue(host: str, port: int) -> socket.socket:
+        reached = await reach(host, port)
+        loop.run_in_executor(None, time.sleep, waits_s)
+        return reached
+
+    def slowly(client: aiomqtt.Client) -> None:
+        time.sleep(before_s)
+        connect(client)
+        time.sleep(after_s)
+
+    monkeypatch.setattr(mqtt, "reach", and_fill_the_queue)
+    monkeypatch.setattr(aiomqtt.Client, "_client_connect", slowly)
+    async with Scripted() as broker:
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        task = asyncio.create_task(Connection(broker.endpoint(), "gw", Link("sink")).run())
+        await asyncio.sleep(0.15)
+        task.cancel()
+        await asyncio.wait({task})
+        await loop.shutdown_default_executor()
+    assert sockets() - before == set()

@@ -15,6 +15,7 @@ from gateway.consent.bars import OPEN, Withdrawal
 from gateway.counts import Counts
 from gateway.model import StayClosed
 from gateway.outbox import Outbox, Row, Transaction
+from gateway.outbox import outbox as room
 
 NOW_S = 1_766_400_000.0
 
@@ -157,11 +158,12 @@ async def test_an_acknowledgement_that_comes_while_another_is_written_is_not_for
     assert [row.sequence for row in await outbox.pending("platform", 0, 10)] == [3, 4]
 
 
-async def test_many_acknowledgements_do_not_wait(outbox: Outbox) -> None:
+async def test_many_acknowledgements_do_not_wait(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "ACKNOWLEDGE_S", 60.0)
     await stored(outbox, *(events(f"e{n}") for n in range(150)))
     await outbox.pending("platform", 0, 200)
     gone = asyncio.Event()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         outbox.acknowledge("platform", outbox.generation, [(1, 120)], lambda _: gone.set())
         await gone.wait()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from daemons import until
 from releases import acknowledged, events, queued, release, stored
 from small_disks import ext4, fill, remount, repair, tmpfs
 
@@ -79,7 +80,7 @@ async def test_a_disk_that_somebody_else_fills(disk: Path, caplog: pytest.LogCap
         assert not withdrawal.done()
         assert [id for _, id in await queued(outbox)] == [f"e{k}" for k in range(20)]
         filler.unlink()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await withdrawal
         assert said == [f"f{k}" for k in range(2_000)]
         assert dict(await outbox.bars())[b"other"].version == 1
@@ -128,7 +129,8 @@ async def test_a_disk_that_turns_read_only_while_it_runs(
             remount(disk, "abort")
             for k in range(20):
                 outbox.submit(events(f"f{k}"), partial(said.append, f"f{k}"))
-            await asyncio.sleep(1.0)
+            await until(lambda: outbox.link.state == "down")
+            await asyncio.sleep(0.5)
             assert (said, outbox.link.state, outbox.quarantined) == ([], "down", 0)
             assert len(words(caplog)) == 1
     repair(image)
@@ -154,7 +156,8 @@ async def test_damage_on_a_full_disk(disk: Path) -> None:
         with contextlib.suppress(StoreError):
             await queued(outbox)  # the damage shows
         outbox.submit(events("new"))
-        await asyncio.sleep(1.0)
+        await until(lambda: outbox.link.state == "down")
+        await asyncio.sleep(0.5)
         assert (outbox.uncommitted, outbox.link.state) == (1, "down")
         filler.unlink()
         await stored(outbox)

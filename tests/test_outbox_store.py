@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from daemons import until
 from releases import acknowledged, events, queued, release, stay, stored
 
 from gateway.consent.bars import OPEN, Withdrawal
@@ -136,7 +137,7 @@ async def test_a_full_disk_loses_nothing_and_says_so(path: Path) -> None:
         await stored(outbox, events("a"))
         with full_disk(path):
             outbox.submit(events("b"), lambda: order.append("b"))
-            await asyncio.sleep(0.1)
+            await until(lambda: outbox.link.state == "down")
             outbox.submit(events("c"), lambda: order.append("c"))
             assert await queued(outbox) == [(1, "a")]  # reading goes on
             assert (order, outbox.uncommitted, outbox.link.state) == ([], 2, "down")

@@ -223,3 +223,29 @@ async def test_what_it_says_of_others_is_nothing(place: Place, playwright: Any) 
         await page.click("button")
         await page.wait_for_selector("#journey p")
         assert await page.locator("#journey li").count() == 0
+
+
+async def test_what_a_reload_refused_is_told_at_the_top_and_in_german(place: Place, playwright: Any) -> None:
+    site = place.config / "site.yaml"
+    async with (
+        busy_gateway(place) as (daemon, pages),
+        browser(playwright) as chromium,
+        opened(chromium, pages, PHONE, dark=True, locale="de-DE") as page,
+    ):
+        assert await page.locator("#state").inner_text() == "● Alles läuft."
+        site.write_text(site.read_text().replace("kind: shelf", "kind: shelve", 1))
+        daemon.process.send_signal(signal.SIGHUP)
+        await page.wait_for_selector("#state a[href='#h-reload']")
+        assert await page.locator("#state").inner_text() == "▲ Läuft. Anzusehen: Zuletzt gelesen"
+        told = await page.locator("#reload li").inner_text()
+        assert "hier steht 'shelve'; ist shelf gemeint?" in told
+        wide = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide[0] <= wide[1]
+        inside = await page.evaluate(
+            "(() => { const c = document.querySelector('#reload li').getBoundingClientRect(); "
+            "return c.right <= innerWidth && c.left >= 0; })()"
+        )
+        assert inside, "the place of the mistake can be read whole"
+        assert await page.evaluate(CONTRASTS) == []
+        if folder := os.environ.get("GATEWAY_SCREENSHOTS"):
+            await page.screenshot(path=Path(folder) / "phone-dark-refused.png", full_page=True)

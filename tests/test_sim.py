@@ -357,7 +357,9 @@ async def test_signals_arrive_when_the_clock_of_the_gateway_reaches_them(broker:
     await connection.publish("presence/v1/s/g/state", msgspec.json.encode(state), retain=True)
     fixes = [Message(T0 + t, "owntracks/a/b", b"{}") for t in (1.0, 12.0)]
     sent = await publish(by_time([heard(0.0), heard(20.0)], fixes), broker.endpoint(), "s")  # type: ignore[arg-type]
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        while len(arrived) < 4:  # noqa: ASYNC110 - a list
+            await asyncio.sleep(0.02)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert sent == 4

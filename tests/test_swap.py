@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from gateway.assembly import Assembly, assemble, read_configuration, zone_facts
 from gateway.cli import main
 from gateway.consent import Keys
 from gateway.consent.keys import KEY_BYTES
-from gateway.model import ConsentSignal, Signal, SiteMap
+from gateway.core import Core, prepare
+from gateway.model import Anchor, Circle, ConsentSignal, Fence, Signal, SiteMap, Zone
 
 ROOT = Path(__file__).parent.parent
 Events = list[dict[str, Any]]
@@ -106,3 +108,25 @@ def test_a_zone_that_moves_to_and_fro_ends_nothing_but_its_own_stays(day: tuple[
     for (_, zone), changes in stays.items():
         told = [change for change in changes if change in ("entered", "left")]
         assert told == (["entered", "left"] * len(told))[: len(told)], (zone, changes)
+
+
+def test_a_swap_is_quick_once_it_is_prepared() -> None:
+    """What a map of many zones takes is spent beforehand, beside the loop; no signal waits for it."""
+    shelves = tuple(
+        Zone(f"z{n}", "shelf", f"z{n}", "g", polygon=((x, y), (x + 3, y), (x + 3, y + 1), (x, y + 1)))
+        for n in range(150)
+        for x, y in [(4.0 * (n % 15), 3.0 * (n // 15))]
+    )
+    ears = tuple(Anchor(f"r{n}", "g", (8.0 * (n % 8), 8.0 * (n // 8), 2.4)) for n in range(32))
+    fences = tuple(
+        Fence(f"f{n}", "pump", f"f{n}", circle=Circle(50.9 + n / 1000, 6.9, 15)) for n in range(99)
+    )
+    before = SiteMap("s", zones=shelves, receivers=ears, fences=fences)
+    moved = msgspec.structs.replace(ears[5], at=(9.0, 9.0, 2.4))
+    after = msgspec.structs.replace(before, receivers=(*ears[:5], moved, *ears[6:]))
+    core = Core(before)
+    began_s = time.thread_time()
+    prepare(after)
+    prepared_s = time.thread_time()
+    core.replace_site(after)
+    assert time.thread_time() - prepared_s < (prepared_s - began_s) / 5

@@ -366,6 +366,9 @@ class Arrivals:
 
     def replace(self, fences: Iterable[Fence], now_s: float) -> None:
         """A device whose last fix lies in a new or changed fence is in it as if first heard there."""
+        fences = tuple(fences)
+        if fences == self.vehicles.known:
+            return
         old = {place.id: place.fence for place in self.vehicles.fences.places}
         going = [
             (key, track, self.vehicles.visits(track)) for key, track in sorted(self.vehicles.rows.items())

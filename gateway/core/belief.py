@@ -11,13 +11,15 @@ give the same bits.
 
 from __future__ import annotations
 
-import math
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gateway.core.learned import Learned, Lesson
 from gateway.core.listening import Ears, chances, decay
-from gateway.core.propagation import RadioMap
+from gateway.core.propagation import RadioMap, radio_map
+from gateway.core.sums import link_sums
+from gateway.model import SiteMap
 
 DWELL_S, SPOT_DWELL_S = 5.0, 3.0
 """Time constants with which a belief without evidence moves on to the zones around, and to the other spots
@@ -32,37 +34,50 @@ OFFSET_SD_DB = {"phone": 10.0, "store_tag": 0.0}
 20 dB. A store's tags are those that calibrated it."""
 OFFSET_SD_MIN_DB, OFFSET_SHARE = 3.0, 0.02
 """How well an offset is ever known, and the share of one step in it."""
-SD_FLOOR_DB = 3.0
 SILENCE_WORTH = (0.25, 2.0)
 """Bounds of what the silence of one device's link counts against that of the one that calibrated."""
 LEARN_SURE = 0.9
 """Without a calibration a zone so probable is taken for the true one: the device says what it sounds like."""
 
 
+def prepare(site: SiteMap) -> None:
+    """Compute and remember what a filter of this map needs, in whatever thread, so that a swap is quick."""
+    radio = radio_map(site)
+    link_sums(radio, *counting(radio))
+
+
+def counting(radio: RadioMap) -> tuple[float, float]:
+    """How much the level of a link counts in a step, and how much its silence."""
+    return (LAMBDA, LAMBDA_MISS) if radio.calibrated else (LAMBDA_MAP, LAMBDA_MISS_MAP)
+
+
 class Beliefs:
     """`rows` devices of which nothing is known; `grow` makes room for more."""
 
-    def __init__(self, radio_map: RadioMap, device_class: str, rows: int = 1) -> None:
-        self.zones = radio_map.zones
+    def __init__(self, radio: RadioMap, device_class: str, rows: int = 1) -> None:
+        self.zones = radio.zones
         self._of = len(self.zones)
         index = {zone: z for z, zone in enumerate(self.zones)}
-        self._zone_of = array("i", [index[spot.zone] for spot in radio_map.spots])
-        self.spots, self._links = len(self._zone_of), len(radio_map.links)
-        self._share = array("d", [1 / self._zone_of.count(z) for z in self._zone_of])
-        self._moves = array("d", [p for row in radio_map.moves for p in row])
-        calibrated = radio_map.calibrated
-        self._lambda = LAMBDA if calibrated else LAMBDA_MAP
-        self._miss = LAMBDA_MISS if calibrated else LAMBDA_MISS_MAP
+        self._zone_of = array("i", [index[spot.zone] for spot in radio.spots])
+        self.spots, self._links = len(self._zone_of), len(radio.links)
+        spots_of = Counter(self._zone_of)
+        self._share = array("d", [1 / spots_of[z] for z in self._zone_of])
+        calibrated = radio.calibrated
+        self._lambda, self._miss = counting(radio)
         self._offset_variance_db2 = OFFSET_SD_DB[device_class if calibrated else "phone"] ** 2
         self._clip, self._dwell_s, self._spot_dwell_s = CLIP, DWELL_S, SPOT_DWELL_S
         self._least_worth, self._most_worth = SILENCE_WORTH
         self._offset_share, self._known_variance_db2 = OFFSET_SHARE, OFFSET_SD_MIN_DB**2
-        self._learn_links(radio_map)
+        sums, favour = link_sums(radio, self._lambda, self._miss), radio.outside_evidence
+        self._mu_dbm = array("d", sums.mu_dbm)  # of its own: what it sounds like is learned
+        self._weight, self._log_miss, self._log_heard = sums.weight, sums.log_miss, sums.log_heard
+        self._moves = sums.moves
+        self._bonus = array("d", [favour if spot.predicted else 0.0 for spot in radio.spots])
         self._learns, self._learn_sure = not calibrated, LEARN_SURE
         self.learned = Learned(self._of if self._learns else 0, self._links)
-        self._map_dbm = array("d", self._mu_dbm if self._learns else [])
+        self._map_dbm = array("d", sums.mu_dbm if self._learns else [])
         self._lessons = array("b", bytes(self._of))
-        self._walk_chances = chances(radio_map.interval_s) if radio_map.interval_s > 0.0 else 0.0
+        self._walk_chances = chances(radio.interval_s) if radio.interval_s > 0.0 else 0.0
         self._masked = array("b", bytes(self._links))
         self._silence = array("d", bytes(8 * self.spots))
         self._sum_silence()
@@ -79,24 +94,6 @@ class Beliefs:
         self._known_db, self._variance_db2 = array("f"), array("f")
         self._stepped_s = array("d")
         self.grow(rows)
-
-    def _learn_links(self, radio_map: RadioMap) -> None:
-        """The map's link models as the sums that a step needs, link by link."""
-        spots = [[(m, max(m.sd_db, SD_FLOOR_DB)) for m in spot.links] for spot in radio_map.spots]
-        columns = list(zip(*spots, strict=True))
-        self._mu_dbm = array("d", [m.mu_dbm for column in columns for m, _ in column])
-        self._weight = array("d", [1 / sd**2 for column in columns for _, sd in column])
-        self._log_miss = array("d", [math.log(1 - m.p_hear) for column in columns for m, _ in column])
-        self._log_heard = array(
-            "d",
-            [
-                self._miss * math.log(m.p_hear) - self._lambda * math.log(sd)
-                for column in columns
-                for m, sd in column
-            ],
-        )
-        favour = radio_map.outside_evidence
-        self._bonus = array("d", [favour if spot.predicted else 0.0 for spot in radio_map.spots])
 
     def grow(self, rows: int) -> None:
         more = rows - self.rows

@@ -19,6 +19,7 @@ cdef class Vehicles:
     cdef readonly dict rows
     cdef readonly list names
     cdef readonly Fences fences
+    cdef readonly tuple known
     cdef dict _place
     cdef readonly int[::1] visited
 

@@ -27,7 +27,8 @@ class Vehicles:
         self.know(fences)
 
     def know(self, fences: Iterable[Fence]) -> None:
-        self.fences = Fences(fences)
+        self.known = tuple(fences)
+        self.fences = Fences(self.known)
         self._place = {place.id: place for place in self.fences.places}
         self.visited = array("i", bytes(4 * len(self._place) + 4))
         """What `seek` adds to the fences' `found`: the vehicle's pair there, or NONE."""

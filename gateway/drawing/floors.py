@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.drawing.labels import Box
+from gateway.drawing.labels import Box, extent_px2
 from gateway.drawing.marks import LEFT_PX, NO_NOTES, Marks, Note, numbered
 from gateway.drawing.sheet import Frame, Panel, escaped, frame_of, nice_m, number, scale_bar, tag
 from gateway.model import Anchor, Floor, Point, SiteMap, Zone
@@ -101,9 +101,9 @@ def _shapes(
 
 
 def _names(marks: Marks, frame: Frame, zones: Sequence[Zone], anchors: Sequence[Anchor]) -> None:
-    """Zones first, small ones before large ones; of the anchors those for which there is room."""
+    """Zones first, small before large, else in their order; of the anchors those for which there is room."""
     rings = {zone.id: [frame.at(corner) for corner in zone.polygon] for zone in zones if zone.polygon}
-    for zone in sorted(zones, key=lambda zone: _spread(rings.get(zone.id, []))):
+    for zone in sorted(zones, key=lambda zone: round(extent_px2([rings.get(zone.id, [])]))):
         if zone.id in rings:
             marks.name_area(zone.id, zone.name, rings[zone.id])
         elif zone.at:
@@ -115,13 +115,6 @@ def _names(marks: Marks, frame: Frame, zones: Sequence[Zone], anchors: Sequence[
     for anchor in anchors:
         if anchor.at is not None:
             marks.name_anchor(anchor.id, frame.at(anchor.at[:2]))
-
-
-def _spread(ring: Sequence[Point]) -> float:
-    if not ring:
-        return 0.0
-    xs, ys = [x for x, _ in ring], [y for _, y in ring]
-    return (max(xs) - min(xs)) * (max(ys) - min(ys))
 
 
 def _around(parts: Sequence[Zone], frame: Frame) -> Box:

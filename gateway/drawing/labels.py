@@ -154,13 +154,17 @@ def _broken(words: Sequence[str], most: int) -> tuple[str, ...]:
 
 
 def _placed(ring: Sequence[Point], lines: tuple[str, ...], size_px: float) -> Iterator[Label]:
-    """Centres worth trying: in the middle of the shape's rows, from its middle outwards; then upright."""
+    """Centres worth trying: in the middle of the shape's rows, from its middle outwards; beside a mark there;
+    then upright."""
     low, high = min(y for _, y in ring), max(y for _, y in ring)
     for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.12, 0.88):
         y = low + share * (high - low)
         row = chord(ring, y)
         if row is not None:
             yield Label((row[0] + row[1]) / 2, y, size_px, lines)
+    middle = chord(ring, (low + high) / 2) or (0.0, 0.0)
+    for share in (0.25, 0.75):
+        yield Label(middle[0] + share * (middle[1] - middle[0]), (low + high) / 2, size_px, lines)
     left, right = min(x for x, _ in ring), max(x for x, _ in ring)
     column = chord([(y, x) for x, y in ring], (left + right) / 2)
     if column is not None and high - low > right - left:
@@ -187,3 +191,9 @@ def chord(ring: Sequence[Point], y: float, through: float | None = None) -> tupl
     if through is not None:
         rows = [row for row in rows if row[0] <= through <= row[1]]
     return max(rows, key=lambda row: row[1] - row[0], default=None)
+
+
+def extent_px2(rings: Sequence[Sequence[Point]]) -> float:
+    """Of the box around a shape; 0 where it has no corners."""
+    xs, ys = [x for ring in rings for x, _ in ring], [y for ring in rings for _, y in ring]
+    return (max(xs) - min(xs)) * (max(ys) - min(ys)) if xs else 0.0

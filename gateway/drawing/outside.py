@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gateway.core.earth import DEGREE_M, RADIAN
 from gateway.drawing.floors import FOOT_PX, MOST_PX, RIGHT_PX, TOP_PX, WIDTH_PX
-from gateway.drawing.labels import Box
+from gateway.drawing.labels import Box, extent_px2
 from gateway.drawing.marks import LEFT_PX, Marks, numbered
 from gateway.drawing.sheet import Panel, escaped, frame_of, number, scale_bar, tag
 from gateway.drawing.words import PlanWords
 from gateway.model import Fence, Point, SiteMap
+from gateway.settings.plane import metres
 
 APART_M = 1000.0
 """Fences with more ground between them are not drawn in one picture."""
@@ -47,17 +47,11 @@ def _somewhere(fence: Fence) -> Point:
 def _outline(fence: Fence, origin: Point) -> _Outline:
     """Rings in metres east and north of `origin`."""
     if fence.circle is not None:
-        x, y = _metres((fence.circle.lat_deg, fence.circle.lon_deg), origin)
+        x, y = metres((fence.circle.lat_deg, fence.circle.lon_deg), origin)
         turn = math.tau / CIRCLE_CORNERS
         r = fence.circle.radius_m
         return [[(x + r * math.cos(i * turn), y + r * math.sin(i * turn)) for i in range(CIRCLE_CORNERS)]]
-    return [[_metres(place, origin) for place in ring] for polygon in fence.polygons for ring in polygon]
-
-
-def _metres(place: Point, origin: Point) -> Point:
-    """On the plane that touches the Earth's ball at the latitude of `origin`; right for a few kilometres."""
-    east_deg = (place[1] - origin[1] + 180.0) % 360.0 - 180.0
-    return east_deg * DEGREE_M * math.cos(origin[0] * RADIAN), (place[0] - origin[0]) * DEGREE_M
+    return [[metres(place, origin) for place in ring] for polygon in fence.polygons for ring in polygon]
 
 
 def _box(outline: _Outline) -> _Box:
@@ -97,12 +91,12 @@ def _picture(fences: Sequence[Fence], outlines: Sequence[_Outline], words: PlanW
     )  # fmt: skip
     marks = Marks(WIDTH_PX, TOP_PX + frame.height_px)
     drawn = [[[frame.at(corner) for corner in ring] for ring in outline] for outline in outlines]
-    by_size = sorted(range(len(fences)), key=lambda i: _extent(drawn[i]))
+    by_size = sorted(range(len(fences)), key=lambda i: extent_px2(drawn[i]))
     for i in reversed(by_size):
         marks.area(fences[i].id, fences[i].name, f"fence {fences[i].kind}", drawn[i])
     smaller: list[Box] = []
     for i in by_size:
-        outer = max(drawn[i], key=lambda ring: _extent([ring]))
+        outer = max(drawn[i], key=lambda ring: extent_px2([ring]))
         marks.name_area(fences[i].id, fences[i].name, outer, smaller)
         smaller.append(Box(*_box([outer])))
     foot, more_px = numbered(marks.numbered, TOP_PX + frame.height_px + FOOT_PX - 8, WIDTH_PX)
@@ -111,11 +105,6 @@ def _picture(fences: Sequence[Fence], outlines: Sequence[_Outline], words: PlanW
     body += tag("text", escaped(words.outside), class_="title", font_size=16.0, x=LEFT_PX, y=26)
     body += marks.body + scale_bar(frame, TOP_PX + frame.height_px + 30) + _north(words.north) + foot
     return Panel(words.outside, WIDTH_PX, height_px, body)
-
-
-def _extent(rings: Sequence[Sequence[Point]]) -> float:
-    xs, ys = [x for ring in rings for x, _ in ring], [y for ring in rings for _, y in ring]
-    return (max(xs) - min(xs)) * (max(ys) - min(ys))
 
 
 def _north(word: str) -> str:

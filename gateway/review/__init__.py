@@ -29,4 +29,4 @@ def _warnings(directory: Path, site: SiteLook, own: OwnLook) -> Iterator[Problem
         yield from fence_warnings(site.rest, site.rest.model, site.shapes)
     yield from purpose_warnings(own, site.rest.model if site.rest else None)
     if own.rest is not None and own.rest.model is not None:
-        yield from consent_warnings(directory, own.rest.model, site)
+        yield from consent_warnings(directory, own.rest, own.rest.model, site)

@@ -10,20 +10,23 @@ import msgspec
 
 from gateway.consent import SubjectRecord
 from gateway.errors import ConfigError, Problem
-from gateway.located import Document, did_you_mean, load
+from gateway.located import Document, instead, load
 from gateway.model import OPERATOR
-from gateway.review.places import Path
+from gateway.review.places import Path, warning
 from gateway.settings import SiteLook
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.identities import identity_mistake
+from gateway.settings.remains import Remains
 from gateway.validated import validate
 
 _SHARED = "vehicle:"
 """A car may be two people's: then who drives is told by `drivers`."""
 
 
-def consent_warnings(directory: Directory, settings: GatewaySettings, site: SiteLook) -> Iterator[Problem]:
-    """Nothing for consents that come by a feed, and for a file that has problems."""
+def consent_warnings(
+    directory: Directory, rest: Remains[GatewaySettings], settings: GatewaySettings, site: SiteLook
+) -> Iterator[Problem]:
+    """`rest`: of gateway.yaml. Nothing for consents that come by a feed, and for a file that has problems."""
     feed = settings.consent.feed if settings.consent is not None else None
     if feed is None or feed.file is None:
         return
@@ -36,7 +39,7 @@ def consent_warnings(directory: Directory, settings: GatewaySettings, site: Site
         document, records, site, has_drivers=bool(settings.consent and settings.consent.drivers)
     )
     yield from _names(document, records, settings, site.zones)
-    yield from _nobody(directory, document, records, settings)
+    yield from _nobody(rest, document, records, settings)
 
 
 def _warning(document: Document, path: Path, text: str) -> Problem:
@@ -94,7 +97,7 @@ def _names(
                     if known is None or name in known or (what, name) in seen:
                         continue
                     seen.add((what, name))
-                    text = f"unknown {what} '{name}'{did_you_mean(name, known)}"
+                    text = f"unknown {what} '{name}'{instead(name, known)}"
                     yield _warning(document, (r, "consents", c, key, i), text)
             if consent.until_s <= consent.from_s:
                 text = "ends before it begins: it never permits anything"
@@ -102,7 +105,10 @@ def _names(
 
 
 def _nobody(
-    directory: Directory, document: Document, records: list[SubjectRecord], settings: GatewaySettings
+    rest: Remains[GatewaySettings],
+    document: Document,
+    records: list[SubjectRecord],
+    settings: GatewaySettings,
 ) -> Iterator[Problem]:
     """Purposes for which no record permits anything; silent while nobody at all is enrolled."""
     if not records:
@@ -114,11 +120,9 @@ def _nobody(
         for recipient in consent.recipients
         for purpose in consent.purposes
     }
-    own = load(directory / "gateway.yaml")
     for name, recipient in settings.recipients.items():
         for term in recipient.purposes:
             if (name, term) not in given:
                 text = f"nobody may receive this: no record of {Directory(document.name).name} names both"
                 path: Path = ("recipients", name, "purposes", term)
-                found = own.problem(path, text, at_key=True)
-                yield msgspec.structs.replace(found, is_warning=True)
+                yield warning(rest, path, text, at_key=True)

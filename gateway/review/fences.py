@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as File
 from zoneinfo import TZPATH
 
-from gateway.core.earth import DEGREE_M
 from gateway.core.geometry import distance_m
 from gateway.core.windows import LOST_S
 from gateway.errors import Problem
 from gateway.review.places import Path, warning
 from gateway.settings.outlines import Polygons
+from gateway.settings.plane import apart_deg, metres
 from gateway.settings.remains import Remains
 from gateway.settings.site import Fence, SiteFile
 
@@ -41,8 +40,8 @@ def fence_warnings(
             continue
         yield from _size(rest, path, fence, shapes[fence.id])
         lat, lon = fence.circle.at if fence.circle else shapes[fence.id][0][0][0]
-        if city is not None and _apart_deg((lat, lon), city) > ELSEWHERE_DEG:
-            swapped = _apart_deg((lon, lat), city) < SAME_COUNTRY_DEG
+        if city is not None and apart_deg((lat, lon), city) > ELSEWHERE_DEG:
+            swapped = apart_deg((lon, lat), city) < SAME_COUNTRY_DEG
             text = f"far from {file.site.timezone}"
             hint = "latitude and longitude look swapped" if swapped else "is the time zone right?"
             yield warning(rest, path, f"{text}; {hint}")
@@ -68,11 +67,9 @@ def _size(rest: Remains[SiteFile], path: Path, fence: Fence, polygons: Polygons)
 def _across_m(polygons: Polygons) -> float:
     """The longer side of the box around all outlines."""
     corners = [corner for polygon in polygons for corner in polygon[0]]
-    first = corners[0]
-    norths = [lat * DEGREE_M for lat, _ in corners]
-    scale = math.cos(math.radians(first[0])) * DEGREE_M
-    easts = [_turn(lon - first[1]) * scale for _, lon in corners]
-    return max(max(norths) - min(norths), max(easts) - min(easts))
+    placed = [metres(corner, corners[0]) for corner in corners]
+    east_m, north_m = [x for x, _ in placed], [y for _, y in placed]
+    return max(max(east_m) - min(east_m), max(north_m) - min(north_m))
 
 
 def _thresholds(rest: Remains[SiteFile], file: SiteFile) -> Iterator[Problem]:
@@ -90,14 +87,6 @@ def _thresholds(rest: Remains[SiteFile], file: SiteFile) -> Iterator[Problem]:
                 if dwell_s > LONGEST_SHOPPING_S:
                     text = f"nobody stays for {dwell_s / 3600:,.0f} h; is the unit right?"
                     yield warning(rest, ("floors", f, "zones", z, "dwell", n), text)
-
-
-def _apart_deg(a: tuple[float, float], b: tuple[float, float]) -> float:
-    return max(abs(a[0] - b[0]), abs(_turn(a[1] - b[1])))
-
-
-def _turn(degrees: float) -> float:
-    return (degrees + 180.0) % 360.0 - 180.0
 
 
 def _city(timezone: str) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from gateway.errors import Problem
-from gateway.located import did_you_mean
+from gateway.located import instead
 from gateway.model import SiteMap
 from gateway.settings.gateway import Counting, GatewaySettings
 from gateway.settings.overlaps import common_ground
@@ -29,12 +29,11 @@ def _names(
     recipients = rest.names("recipients")
     for i, counting in enumerate(settings.counts):
         if counting.recipient not in recipients:
-            hint = did_you_mean(counting.recipient, recipients) or ("" if recipients else "; there are none")
-            text = f"unknown recipient '{counting.recipient}'{hint}"
+            text = f"unknown recipient '{counting.recipient}'{instead(counting.recipient, recipients)}"
             yield rest.problem(("counts", i, "recipient"), text)
         for z, zone in enumerate(counting.zones):
             if zones is not None and zone not in zones:
-                text = f"unknown zone '{zone}'{did_you_mean(zone, zones)}"
+                text = f"unknown zone '{zone}'{instead(zone, zones)}"
                 yield rest.problem(("counts", i, "zones", z), text)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,85 +14,24 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.links import LOOPBACK
-from gateway.located import did_you_mean
-from gateway.model import CHANGES, EVIDENCE_KEYS, FIELDS, Change
+from gateway.model import CHANGES, FIELDS, Change
 from gateway.settings.durations import Duration, Step
 from gateway.settings.page import Page
 from gateway.settings.secrets import Secret
 from gateway.settings.sections import Name, Positive, Section, Term, Whole, Words
-
-
-def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not items:
-        raise ValueError("an empty list permits nothing; name one or leave the key out")
-    return items
-
-
-def _a_purpose(purposes: dict[str, Any]) -> dict[str, Any]:
-    if not purposes:
-        raise ValueError("without a purpose nothing is released")
-    return purposes
-
-
-def _field(text: str) -> str:
-    if text in FIELDS:
-        return text
-    if text == "evidence":
-        keys = ", ".join(sorted(EVIDENCE_KEYS))
-        raise ValueError(f"evidence is listed key by key, such as evidence.rssi_dbm; there are {keys}")
-    plain = [name for name in FIELDS if "." not in name]
-    hint = did_you_mean(text, FIELDS)
-    raise ValueError(f"expected {', '.join(plain)} or evidence.<key>, got '{text}'{hint}")
-
-
-def _zone_form(zones: Any) -> str:
-    return "all" if isinstance(zones, str) else "some"
-
-
-def _https(url: str) -> str:
-    wanted = "expected an address such as https://platform.example.org/consents"
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
-    except ValueError:
-        raise ValueError(wanted) from None
-    if not is_address or not url.isascii() or not url.isprintable() or " " in url or parts.fragment:
-        raise ValueError(wanted)
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("this is personal data: https, except on this machine itself")
-    return url
-
-
-def _part_of_a_day(window_s: float) -> float:
-    if not 60 <= window_s <= 86_400 or 86_400 % window_s:
-        raise ValueError("expected a window of 1min to 1d that a day is a whole number of, such as 15min")
-    return window_s
-
-
-def _a_minute_to_a_day(window_s: float) -> float:
-    if not 60 <= window_s <= 86_400:
-        raise ValueError("expected a window of 1min to 1d")
-    return window_s
-
-
-def _at_most_5_s(delay_s: float) -> float:
-    if delay_s > 5:
-        raise ValueError("expected at most 5s: so long an event would wait in memory")
-    return delay_s
-
-
-def _adapter(text: str) -> str:
-    if text == "auto" or re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", text):
-        return text if text == "auto" else text.upper()
-    hint = "; which number an adapter gets may change at each start" if text.startswith("hci") else ""
-    raise ValueError(f"expected auto, or an adapter's address as `bluetoothctl list` shows it{hint}")
-
-
-def _each_once(adapters: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(adapters)) < len(adapters) or ("auto" in adapters and len(adapters) > 1):
-        raise ValueError("auto stands alone, and each address once: an adapter has one scan")
-    return adapters
+from gateway.settings.values import (
+    a_minute_to_a_day,
+    a_purpose,
+    adapter_address,
+    at_most_5_s,
+    data_field,
+    each_once,
+    host,
+    https,
+    not_empty,
+    part_of_a_day,
+    zone_form,
+)
 
 
 class Clock(Section):
@@ -133,7 +70,7 @@ class Tls(Section):
 
 
 class Broker(Section):
-    host: Words
+    host: Annotated[Words, AfterValidator(host)]
     """Name or address."""
     tls: Tls | None = None
     """Left out: in the clear."""
@@ -158,9 +95,9 @@ class Broker(Section):
 
 class Ble(Section):
     adapters: Annotated[
-        tuple[Annotated[Words, AfterValidator(_adapter)], ...],
-        AfterValidator(_some),
-        AfterValidator(_each_once),
+        tuple[Annotated[Words, AfterValidator(adapter_address)], ...],
+        AfterValidator(not_empty),
+        AfterValidator(each_once),
     ] = ("auto",)
     """`auto`: the first adapter that is powered; else addresses of adapters."""
     receiver: Name | None = None
@@ -174,7 +111,7 @@ class Relay(Section):
     """Addresses that are told even without an identity in the advertisement: they may be one."""
 
 
-DataField = Annotated[str, AfterValidator(_field), WithJsonSchema({"enum": list(FIELDS)})]
+DataField = Annotated[str, AfterValidator(data_field), WithJsonSchema({"enum": list(FIELDS)})]
 
 
 class Round(Section):
@@ -189,13 +126,13 @@ class Round(Section):
 class Purpose(Section):
     legal_basis: Words
     """Such as `eu-gdpr:A6-1-a`; part of the documentation, not of the decision."""
-    changes: Annotated[tuple[Change, ...], AfterValidator(_some)] = CHANGES
+    changes: Annotated[tuple[Change, ...], AfterValidator(not_empty)] = CHANGES
     """Left out: all of them."""
-    fields: Annotated[tuple[DataField, ...], AfterValidator(_some)]
+    fields: Annotated[tuple[DataField, ...], AfterValidator(not_empty)]
     """What is told of an event; nothing else leaves."""
     zones: Annotated[
         Annotated[Literal["all"], Tag("all")] | Annotated[tuple[str, ...], Tag("some")],
-        Discriminator(_zone_form),
+        Discriminator(zone_form),
     ] = "all"
     """`all`, or ids of zones and fences."""
     profiling: bool = False
@@ -207,7 +144,7 @@ class Purpose(Section):
 class Webhook(Section):
     """Events are posted there as batches of CloudEvents, signed."""
 
-    url: Annotated[Words, AfterValidator(_https)]
+    url: Annotated[Words, AfterValidator(https)]
     """Where they are posted; https, except on this machine itself."""
     secret: Secret
     """File of what signs them: one `whsec_<base64>` a line, each of which gives a signature."""
@@ -226,7 +163,7 @@ class Recipient(Section):
     """With a webhook left out: its answer is the acknowledgement."""
     backlog_per_s: Annotated[Positive, Field(ge=1, le=10_000)] = 50
     """Events a second of what waited for more than a minute; what is live goes first, as fast as it comes."""
-    purposes: Annotated[dict[Term, Purpose], AfterValidator(_a_purpose)]
+    purposes: Annotated[dict[Term, Purpose], AfterValidator(a_purpose)]
     """In order: an event is released for the first purpose that permits it."""
 
     @model_validator(mode="after")
@@ -239,7 +176,7 @@ class Recipient(Section):
 
 
 class HttpFeed(Section):
-    url: Annotated[Words, AfterValidator(_https)]
+    url: Annotated[Words, AfterValidator(https)]
     """Where the records are; https, except on this machine itself."""
     interval: Duration = Field(default="60s", validate_default=True)
     """Seconds between two questions whether something is new."""
@@ -273,7 +210,7 @@ class Consent(Section):
     """Seconds that a confirmation of the feed holds, 1h when left out; None: a file confirms itself."""
     drivers: str | None = None
     """Name of the broker where it is said who drives a shared car; None: that of the feed, if any."""
-    signed_by: Annotated[tuple[Path, ...], AfterValidator(_some)] | None = None
+    signed_by: Annotated[tuple[Path, ...], AfterValidator(not_empty)] | None = None
     """Public keys, one of which has to have signed each record; None: signatures are not asked for."""
     deny: Path | None = None
     """File with a list of subjects and identities that no consent can release, staff's tags for one."""
@@ -300,18 +237,16 @@ class Counting(Section):
     """What the consent to being counted names."""
     legal_basis: Words
     """Of the counting, such as `eu-gdpr:A6-1-a`."""
-    zones: Annotated[tuple[str, ...], AfterValidator(_some)]
+    zones: Annotated[tuple[str, ...], AfterValidator(not_empty)]
     """Ids; no two of them with ground in common."""
-    window: Annotated[Duration, AfterValidator(_part_of_a_day)] = Field(
-        default="15min", validate_default=True
-    )
+    window: Annotated[Duration, AfterValidator(part_of_a_day)] = Field(default="15min", validate_default=True)
     """Counted are windows of this length, side by side."""
     k: Annotated[Whole, Field(ge=3, le=1000)] = 10
     """Numbers are rounded down to multiples of it; below it nothing is told."""
 
 
 class Audit(Section):
-    window: Annotated[Duration, AfterValidator(_a_minute_to_a_day)] = Field(
+    window: Annotated[Duration, AfterValidator(a_minute_to_a_day)] = Field(
         default="15min", validate_default=True
     )
     """Decisions are counted over so many seconds."""
@@ -324,9 +259,9 @@ class Audit(Section):
 class OutboxClass(Section):
     """Events that are alike in what they are worth; `changes` and `purposes` left out: all."""
 
-    changes: Annotated[tuple[Literal[Change, "counted"], ...], AfterValidator(_some)] | None = None
+    changes: Annotated[tuple[Literal[Change, "counted"], ...], AfterValidator(not_empty)] | None = None
     """Left out: all."""
-    purposes: Annotated[tuple[Term, ...], AfterValidator(_some)] | None = None
+    purposes: Annotated[tuple[Term, ...], AfterValidator(not_empty)] | None = None
     """Left out: all."""
     priority: Literal["low", "normal", "high"] = "normal"
     """When the outbox is full, low goes first, and of one priority the oldest."""
@@ -341,7 +276,7 @@ class Outbox(Section):
     """Hard size of the database; its log takes a few MB more."""
     keep: Duration = Field(default="30d", validate_default=True)
     """Seconds that an event may wait; then it goes, and a tombstone says so."""
-    commit: Annotated[Duration, AfterValidator(_at_most_5_s)] = Field(default="200ms", validate_default=True)
+    commit: Annotated[Duration, AfterValidator(at_most_5_s)] = Field(default="200ms", validate_default=True)
     """Longest that an event waits for others to be written with."""
     classes: tuple[OutboxClass, ...] = (OutboxClass(changes=("approaching", "entering"), priority="low"),)
     """The first that fits an event decides; what none fits is normal."""

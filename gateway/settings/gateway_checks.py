@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.credentials import CREDENTIAL
 from gateway.errors import Problem
-from gateway.located import did_you_mean
+from gateway.located import did_you_mean, instead
 from gateway.model import OPERATOR, PLATFORM, SiteMap
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.overlaps import common_ground
@@ -47,8 +47,7 @@ def gateway_problems(
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> str:
-    hint = did_you_mean(name, known) or ("" if known else "; there are none")
-    return f"unknown {what} '{name}'{hint}"
+    return f"unknown {what} '{name}'{instead(name, known)}"
 
 
 def _brokers(

@@ -9,10 +9,10 @@ from itertools import pairwise
 from msgspec import Struct
 
 from gateway.model import Fence, Point, Ring, SiteMap
+from gateway.settings.plane import metres
 
 TOUCH_M = 0.1
 """Outlines that meet, or run into one another by no more than this, have nothing in common."""
-_DEGREE_M = 111_195.08
 
 _Side = tuple[Point, Point]
 
@@ -137,17 +137,8 @@ def _some_place(fence: Fence) -> Point:
 
 
 def _shape(fence: Fence, origin: Point) -> _Shape:
-    rings = [_metres(ring, origin) for polygon in fence.polygons for ring in polygon]
+    rings = [[metres(corner, origin) for corner in ring] for polygon in fence.polygons for ring in polygon]
     if fence.circle is None:
         return _Shape(rings, None)
-    (centre,) = _metres(((fence.circle.lat_deg, fence.circle.lon_deg),), origin)
+    centre = metres((fence.circle.lat_deg, fence.circle.lon_deg), origin)
     return _Shape(rings, (centre, fence.circle.radius_m))
-
-
-def _metres(ring: Ring, origin: Point) -> list[Point]:
-    """Equirectangular; longitudes the short way around, across the antimeridian."""
-    scale = math.cos(math.radians(origin[0])) * _DEGREE_M
-    return [
-        (((lon - origin[1] + 180.0) % 360.0 - 180.0) * scale, (lat - origin[0]) * _DEGREE_M)
-        for lat, lon in ring
-    ]

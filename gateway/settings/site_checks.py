@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import Problem
-from gateway.located import did_you_mean
+from gateway.located import instead
 from gateway.model import Point
 from gateway.settings import outlines
 from gateway.settings.outlines import Polygons
+from gateway.settings.plane import apart_deg
 from gateway.settings.remains import Remains
 from gateway.settings.rings import open_ring, ring_mistake
 from gateway.settings.site import Beacon, Fence, Floor, Receiver, SiteFile, Zone
@@ -82,8 +83,8 @@ def _places(rest: _Map, file: SiteFile) -> Iterator[Problem]:
             yield rest.problem((*path, key), f"the zone lies outside the bounds of floor '{floor.id}'")
     for path, anchor in _anchors(file):
         if anchor.floor not in known:
-            near = did_you_mean(anchor.floor, known)
-            yield rest.problem((*path, "floor"), f"unknown floor '{anchor.floor}'{near}")
+            text = f"unknown floor '{anchor.floor}'{instead(anchor.floor, known)}"
+            yield rest.problem((*path, "floor"), text)
         elif anchor.at and anchor.floor in floors:
             away_m = _outside_m(floors[anchor.floor], [(anchor.at[0], anchor.at[1])])
             if away_m > FAR_OUTSIDE_M:
@@ -114,8 +115,7 @@ def _parts(rest: _Map, file: SiteFile) -> Iterator[Problem]:
         if zone.part_of not in zones:
             known = rest.ids("floors", "zones")
             if zone.part_of not in known:
-                near = did_you_mean(zone.part_of, known)
-                yield rest.problem(at, f"unknown zone '{zone.part_of}'{near}")
+                yield rest.problem(at, f"unknown zone '{zone.part_of}'{instead(zone.part_of, known)}")
             continue
         whole_floor, whole = zones[zone.part_of]
         if whole.id == zone.id:
@@ -148,7 +148,7 @@ def _fences(rest: _Map, file: SiteFile, directory: Path, shapes: dict[str, Polyg
         lat, lon = fence.circle.at if fence.circle else polygons[0][0][0]
         if home is None:
             home = (fence.id, lat, lon)
-        elif _apart_deg(lat, lon, *home[1:]) > SAME_SITE_DEG > _apart_deg(lon, lat, *home[1:]):
+        elif apart_deg((lat, lon), home[1:]) > SAME_SITE_DEG > apart_deg((lon, lat), home[1:]):
             text = f"far from '{home[0]}': latitude and longitude of one of them look swapped"
             yield rest.problem(path, text)
 
@@ -163,7 +163,3 @@ def _polygons(fence: Fence, directory: Path) -> Polygons:
     outline: Any = fence.polygon
     several = outline and outline[0] and isinstance(outline[0][0], tuple)
     return (outlines.of_rings(outline if several else [outline]),)
-
-
-def _apart_deg(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    return max(abs(lat - other_lat), abs((lon - other_lon + 180.0) % 360.0 - 180.0))

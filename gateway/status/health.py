@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from gateway.status.vitals import Lookout, Vitals
 
@@ -12,19 +12,19 @@ SAY_S: Final = 10.0
 """The retained word follows a change within so long."""
 
 
-def unready(vitals: Vitals) -> list[str]:
+Unready = Literal["stalled", "disk", "sources", "consent"]
+
+
+def unready(vitals: Vitals) -> list[Unready]:
     """Why it does not do its work; empty: it does. Links to recipients do not count: events wait for them."""
-    reasons = []
-    if vitals.is_stalled:
-        reasons.append("nothing gets through the pipeline")
-    if not vitals.is_disk_usable:
-        reasons.append("the disk refuses to be written")
     sources = [state for name, state, _ in vitals.links if name.startswith(("source ", "ble"))]
-    if sources and "up" not in sources:
-        reasons.append("no source is up")
-    if vitals.doubt:
-        reasons.append(f"nothing personal may leave: {vitals.doubt}")
-    return reasons
+    reasons: list[tuple[Unready, bool]] = [
+        ("stalled", vitals.is_stalled),
+        ("disk", not vitals.is_disk_usable),
+        ("sources", bool(sources) and "up" not in sources),
+        ("consent", bool(vitals.doubt)),
+    ]
+    return [reason for reason, holds in reasons if holds]
 
 
 def health(vitals: Vitals) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def health(vitals: Vitals) -> dict[str, Any]:
         "consent": vitals.doubt or "confirmed",
         "links_down": sorted(name for name, state, _ in vitals.links if state == "down"),
         "receivers_dead": sorted(r.id for r in vitals.receivers if r.is_dead),
-        "reload_failed": bool(vitals.reload.problems),
+        "reload_failed": vitals.reload.has_failed,
     }
 
 

@@ -84,7 +84,7 @@ def _receivers(v: Vitals) -> Iterator[Metric]:
 
 
 def _configuration(v: Vitals) -> Iterator[Metric]:
-    yield _gauge("gateway_config_last_reload_successful", {(): float(not v.reload.problems)})
+    yield _gauge("gateway_config_last_reload_successful", {(): float(not v.reload.has_failed)})
     yield _gauge("gateway_config_last_reload_timestamp_seconds", {(): v.reload.at_s})
     if v.accuracy is not None:
         yield _gauge("gateway_calibration_accuracy_ratio", {(): v.accuracy.mean})

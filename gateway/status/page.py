@@ -13,10 +13,9 @@ from gateway.consent.board import Line
 from gateway.consent.records import is_reference
 from gateway.drawing import STYLE
 from gateway.status import metrics, render
-from gateway.status.health import unready
 from gateway.status.http import Answer, Asked, Gate
 from gateway.status.vitals import Lookout, Vitals
-from gateway.status.words import WORDS, language_of
+from gateway.status.words import ENGLISH, WORDS, language_of
 
 STREAM_S: Final = 1.0
 BEAT_S: Final = 15.0
@@ -73,7 +72,7 @@ class Page:
                 stalled = self._lookout.is_stalled
                 return Answer(503, b"stalled\n") if stalled else Answer(200, b"ok\n")
             case "/readyz":
-                return self._ready(unready(await self._recent()), asked)
+                return self._ready(render.why_unready(await self._recent(), ENGLISH), asked)
             case _:
                 return Answer(404, b"There is nothing here.\n")
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
 from string import Template
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from gateway.assembly import zone_facts
 from gateway.consent.board import Line
 from gateway.consent.records import MAX_REFERENCE
-from gateway.drawing import Panel, escaped, panels
+from gateway.drawing import PLAN_WORDS, Panel, escaped, panels
 from gateway.model import SiteMap
 from gateway.status.health import unready
-from gateway.status.vitals import Vitals
-from gateway.status.words import plan_words
+from gateway.status.vitals import Reloaded, Vitals
+from gateway.translation.language import Language
+from gateway.translation.sentences import translated
 
 Words = Mapping[str, str]
 NOW_S: Final = 15.0
 """What was heard within so long was heard now: else the page would change every second."""
 SECTIONS: Final = ("zones", "ticker", "links", "receivers", "queues", "calibration", "reload")
+SCROLLING: Final = frozenset(["receivers"])
+"""As long as a store is large: by keyboard too."""
 _DOCUMENT: Final = Template(files("gateway.status").joinpath("page.html").read_text("utf-8"))
 
 
@@ -35,7 +40,7 @@ class Sheet:
         """Whether the settings name a purpose for which somebody may be counted here."""
         self.has_journeys = has_journeys
         self.facts = zone_facts(site)
-        self.pictures = "".join(_figure(panel) for panel in panels(site, plan_words(words["lang"])))
+        self.pictures = "".join(_figure(panel) for panel in panels(site, PLAN_WORDS[words["lang"]]))
         self.zone = ZoneInfo(site.timezone)
 
     def name(self, zone: str) -> str:
@@ -89,9 +94,10 @@ def _figure(panel: Panel) -> str:
 
 
 def _section(key: str, content: str, w: Words) -> str:
+    scrolls = f' tabindex="0" role="group" aria-labelledby="h-{key}"' if key in SCROLLING else ""
     return (
         f'<section aria-labelledby="h-{key}"><h2 id="h-{key}">{escaped(w[key])}</h2>'
-        f'<div id="{key}">{content}</div></section>'
+        f'<div id="{key}"{scrolls}>{content}</div></section>'
     )
 
 
@@ -120,15 +126,23 @@ def _mark(is_fine: bool, text: str) -> str:
     return f'<span class="{"fine" if is_fine else "bad"}">{"●" if is_fine else "▲"} {escaped(text)}</span>'
 
 
+def why_unready(vitals: Vitals, w: Words) -> list[str]:
+    """In words; empty: it is ready."""
+    about = {"consent": f" ({vitals.doubt})"}
+    return [w[f"because_{reason}"] + about.get(reason, "") for reason in unready(vitals)]
+
+
 def _state(vitals: Vitals, w: Words) -> str:
-    reasons = unready(vitals)
-    if not reasons:
-        return _mark(True, w["ready"])
-    said = []
-    for reason in reasons:
-        known, colon, why = reason.partition(":")
-        said.append(w[known] + (f" ({why.strip()})" if colon else ""))
-    return _mark(False, f"{w['unready']} {'; '.join(said)}.")
+    """What keeps it from its work; else what somebody should look at: what waits is not lost."""
+    if reasons := why_unready(vitals, w):
+        return _mark(False, f"{w['unready']} {'; '.join(reasons)}.")
+    doubts = {
+        "links": any(state != "up" for _, state, _ in vitals.links),
+        "receivers": any(receiver.is_dead for receiver in vitals.receivers),
+        "reload": vitals.reload.has_failed,
+    }
+    places = [f'<a href="#h-{key}">{escaped(w[key])}</a>' for key, holds in doubts.items() if holds]
+    return f"{_mark(False, w['look'])} {', '.join(places)}" if places else _mark(True, w["ready"])
 
 
 def _zones(vitals: Vitals, sheet: Sheet) -> str:
@@ -137,7 +151,7 @@ def _zones(vitals: Vitals, sheet: Sheet) -> str:
         return _p(w["not_shown"])
     if not vitals.counts:
         return _p(w["nobody"])
-    kinds = plan_words(w["lang"]).kinds
+    kinds = PLAN_WORDS[w["lang"]].kinds
     rows = [
         (escaped(name), escaped(kinds[kind]), str(vitals.counts[zone]))
         for zone, (kind, name) in sheet.facts.items()
@@ -168,20 +182,27 @@ def _span(seconds: float) -> str:
 
 def _links(vitals: Vitals, w: Words) -> str:
     rows = [
-        (escaped(name), _mark(state == "up", w[state]), escaped(detail))
+        (escaped(_called(name, w)), _mark(state == "up", w[state]), escaped(detail))
         for name, state, detail in vitals.links
     ]
     return _table((w["name"], w["state"], w["detail"]), rows)
 
 
+def _called(link: str, w: Words) -> str:
+    """What a link is for, in the reader's language, and its name in the settings."""
+    what, space, name = link.partition(" ")
+    return w.get(what, what) + space + name
+
+
 def _receivers(vitals: Vitals, w: Words) -> str:
+    """The silent ones first."""
     rows = [
         (
             escaped(r.id),
             _mark(not r.is_dead, w["dead"] if r.is_dead else w["alive"]),
             escaped(_heard(r.heard_s, vitals.t_s, w)),
         )
-        for r in vitals.receivers
+        for r in sorted(vitals.receivers, key=lambda r: not r.is_dead)
     ]
     return _table((w["receiver"], w["state"], w["heard"]), rows)
 
@@ -201,7 +222,7 @@ def _heard(heard_s: float | None, now_s: float, w: Words) -> str:
 
 def _queues(vitals: Vitals, w: Words) -> str:
     waits = [(f"{w['recipient']} {name}", n) for name, n in sorted(vitals.queued.items())]
-    waits += [(f"{w['lane']} {name}", n) for name, n in vitals.lanes.items()]
+    waits += [(f"{w['lane']} {w.get(name, name)}", n) for name, n in vitals.lanes.items()]
     waits.append((w["disk"], vitals.uncommitted))
     return _table((w["queue"], w["waits"]), [(escaped(name), str(n)) for name, n in waits])
 
@@ -222,11 +243,14 @@ def _calibration(vitals: Vitals, sheet: Sheet) -> str:
 def _reload(vitals: Vitals, sheet: Sheet) -> str:
     w = sheet.words
     at, found = sheet.time(vitals.reload.at_s), vitals.reload
-    said = (
-        _p(w["reload_failed"].format(at=at), "bad") if found.problems else _p(w["reload_fine"].format(at=at))
-    )
-    said += _listed(found.problems)
+    key, kind = ("reload_failed", "bad") if found.has_failed else ("reload_fine", "")
+    said = _p(w[key].format(at=at), kind) + _listed([*_problems(found, w), *found.refused])
     return said + (_p(w["waiting"]) + _listed(found.waiting) if found.waiting else "")
+
+
+def _problems(found: Reloaded, w: Words) -> Iterator[str]:
+    language: Language = "de" if w["lang"] == "de" else "en"
+    return (str(replace(problem, text=translated(problem.text, language))) for problem in found.problems)
 
 
 def _listed(lines: Sequence[str]) -> str:

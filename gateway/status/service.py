@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gateway.assembly import page_token
+from gateway.access import page_token
 from gateway.status.health import HealthTeller
 from gateway.status.vitals import Lookout
 

@@ -16,7 +16,7 @@ from gateway.calibration.separation import Separation, separations
 from gateway.clock import PipelineClock
 from gateway.consent.board import Line
 from gateway.core.form import core_form
-from gateway.errors import StoreError
+from gateway.errors import Problem, StoreError
 from gateway.lanes import Lanes
 from gateway.links import Link
 from gateway.model import ReceiverHealth, SiteMap
@@ -44,10 +44,16 @@ class Reloaded(Struct, frozen=True):
     """What came of reading the configuration again, or of the start."""
 
     at_s: float
-    problems: tuple[str, ...] = ()
-    """Files and lines; nobody is named."""
+    problems: tuple[Problem, ...] = ()
+    """Of the map; they name nobody."""
+    refused: tuple[str, ...] = ()
+    """Of files about people: where they have problems, and no more."""
     waiting: tuple[str, ...] = ()
     """Changes that need a restart."""
+
+    @property
+    def has_failed(self) -> bool:
+        return bool(self.problems or self.refused)
 
 
 class Vitals(Struct, frozen=True):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.drawing import PLAN_WORDS, PlanWords
-
 ENGLISH: Final[dict[str, str]] = {
     "lang": "en",
     "title": "Presence gateway",
@@ -13,7 +11,8 @@ ENGLISH: Final[dict[str, str]] = {
     "other_lang": "de",
     "skip": "Skip to the plan",
     "ready": "Everything works.",
-    "unready": "Something does not work.",
+    "unready": "Something does not work:",
+    "look": "Works. To be looked at:",
     "lost": "The connection to the gateway is lost; what is shown is old.",
     "plan": "Plan",
     "zones": "Who is where",
@@ -71,10 +70,15 @@ ENGLISH: Final[dict[str, str]] = {
     "dwelled": "stays",
     "left": "left",
     "version": "version {version}, {core} core",
-    "nothing gets through the pipeline": "nothing gets through the pipeline",
-    "the disk refuses to be written": "the disk refuses to be written",
-    "no source is up": "no source is up",
-    "nothing personal may leave": "nothing personal may leave",
+    "source": "source",
+    "sink": "sink",
+    "control": "control",
+    "fixes": "fixes",
+    "sightings": "sightings",
+    "because_stalled": "nothing gets through the pipeline",
+    "because_disk": "the disk refuses to be written",
+    "because_sources": "no source is up",
+    "because_consent": "nothing personal may leave",
 }  # fmt: skip
 GERMAN: Final[dict[str, str]] = {
     "lang": "de",
@@ -83,7 +87,8 @@ GERMAN: Final[dict[str, str]] = {
     "other_lang": "en",
     "skip": "Zum Plan",
     "ready": "Alles läuft.",
-    "unready": "Etwas läuft nicht.",
+    "unready": "Etwas läuft nicht:",
+    "look": "Läuft. Anzusehen:",
     "lost": "Die Verbindung zum Gateway ist weg; das Gezeigte ist alt.",
     "plan": "Plan",
     "zones": "Wer ist wo",
@@ -141,16 +146,17 @@ GERMAN: Final[dict[str, str]] = {
     "dwelled": "bleibt",
     "left": "gegangen",
     "version": "Version {version}, Kern {core}",
-    "nothing gets through the pipeline": "nichts kommt durch die Pipeline",
-    "the disk refuses to be written": "die Platte lässt sich nicht beschreiben",
-    "no source is up": "keine Quelle ist verbunden",
-    "nothing personal may leave": "nichts Persönliches darf hinaus",
+    "source": "Quelle",
+    "sink": "Ziel",
+    "control": "Steuerung",
+    "fixes": "Ortungen",
+    "sightings": "Sichtungen",
+    "because_stalled": "nichts kommt durch die Pipeline",
+    "because_disk": "die Platte lässt sich nicht beschreiben",
+    "because_sources": "keine Quelle ist verbunden",
+    "because_consent": "nichts Persönliches darf hinaus",
 }  # fmt: skip
 WORDS: Final[dict[str, dict[str, str]]] = {"en": ENGLISH, "de": GERMAN}
-
-
-def plan_words(language: str) -> PlanWords:
-    return PLAN_WORDS[language]
 
 
 def language_of(wanted: str | None, accepted: str) -> str:

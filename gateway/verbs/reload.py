@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -12,12 +11,14 @@ from gateway import control
 from gateway.control import Request
 from gateway.errors import GatewayError, Problem
 from gateway.reload import Report
+from gateway.translation.language import Language
+from gateway.translation.sentences import told
 from gateway.verbs.live import state_directory
 
 Say = Callable[[str], None]
 
 
-def reload(directory: Path, *, as_json: bool, say: Say, tell: Say) -> bool:
+def reload(directory: Path, *, as_json: bool, language: Language, say: Say, tell: Say) -> bool:
     """True: everything that was changed holds now or waits for a restart. GatewayError where none runs."""
     state_dir = state_directory(directory)
     if not control.is_running(state_dir):
@@ -27,11 +28,11 @@ def reload(directory: Path, *, as_json: bool, say: Say, tell: Say) -> bool:
     if as_json:
         say(msgspec.json.encode(report).decode())
     else:
-        _tell(report, say, tell)
+        _tell(report, language, say, tell)
     return not report.problems and not report.refused
 
 
-def _tell(report: Report, say: Say, tell: Say) -> None:
+def _tell(report: Report, language: Language, say: Say, tell: Say) -> None:
     for line in report.taken:
         say(line)
     for key in report.waiting:
@@ -39,12 +40,8 @@ def _tell(report: Report, say: Say, tell: Say) -> None:
     for refusal in report.refused:
         tell(refusal)
     for problem in report.problems:
-        tell(_with_caret(problem))
+        tell(told(msgspec.convert(problem, Problem), language))
     if report.problems:
         tell("the map has problems: nothing of it was taken over, and it holds on as it was")
     elif not any(line.startswith("map ") for line in report.taken):
         say("map: nothing new")
-
-
-def _with_caret(problem: Problem | dict[str, Any]) -> str:
-    return msgspec.convert(problem, Problem).with_caret()

@@ -51,6 +51,8 @@ class Wanted:
     ) -> None:
         if explain is not None and (all_devices or against is not None or publish is not None):
             raise ValueError("--explain goes without --all-devices, --against and --publish")
+        if explain is not None and (stage is not None or speed != "max"):
+            raise ValueError("--explain tells events and who learns of them: no --stage and no --speed")
         if at is not None and explain is None:
             raise ValueError("--at goes with --explain")
         if against is not None and (publish is not None or speed != "max"):
@@ -79,14 +81,14 @@ def replay(path: Path, directory: Path, wanted: Wanted) -> None:
     if wanted.publish is not None:
         _publish(signals, directory, wanted.publish)
         return
-    if wanted.explain is not None:
-        _explain(signals, directory, wanted, wanted.explain)
-        return
     if wanted.against is not None:
         _compare(path, directory, wanted.against, wanted)
         return
     if wanted.out is not None or not sys.stdout.isatty():  # where no events come in between
         signals = progress.shown(signals, "replay")
+    if wanted.explain is not None:
+        _explain(signals, directory, wanted, wanted.explain)
+        return
     if wanted.speed is not None:
         signals = stages.paced(signals, wanted.speed)
     counts = Counts()
@@ -122,7 +124,8 @@ def _compare(path: Path, directory: Path, old: Path, wanted: Wanted) -> None:
         def emit(line: bytes, events: list[Told] = events) -> None:
             events.append(against.told_of(line))
 
-        _play(signals, each, wanted, emit, lambda _: Keys(bytes(KEY_BYTES)))
+        shown = progress.shown(signals, f"replay {each}")
+        _play(shown, each, wanted, emit, lambda _: Keys(bytes(KEY_BYTES)))
         length = signals.taken
         told[each] = events
     found = differences(told[old], told[directory])
