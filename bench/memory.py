@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from daemons import Place
-from mosquitto import Mosquitto
+from mosquitto import Mosquitto, free_port
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "store"
 
@@ -35,8 +35,8 @@ def worked_example(place: Place, *, page: bool) -> None:
         .replace("trust: kernel", "trust: always")
     )
     text = re.sub(r"\n  keys: credential:.*", "", text)
-    if not page:
-        text += "\npage: {listen: 'off'}\n"
+    listen = f"127.0.0.1:{free_port()}" if page else "off"
+    text += f"\npage: {{listen: '{listen}'}}\n"
     text = re.sub(
         r"  central:\n(    .*\n)+", f"  central: {{host: 127.0.0.1, port: {place.broker.port}}}\n", text
     )
@@ -71,6 +71,8 @@ async def main() -> int:
         async with place.daemon() as daemon:
             await daemon.says("source store: up")
             await daemon.says("sink central: up")
+            if wanted.page:
+                await daemon.says("page: up")
             await asyncio.sleep(wanted.seconds)
             memory, files = rollup_mib(daemon.process.pid), by_file_mib(daemon.process.pid)
             await daemon.stop()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from fake_bluez import FakeBluez, private_bus
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from daemons import Place
 
 ROOT = Path(__file__).parent.parent
+# The same examples each time, however slow the machine.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("suite")
 os.environ["LC_ALL"] = "C.UTF-8"  # what is said to the operator of this machine may be German
 
 

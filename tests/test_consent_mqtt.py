@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -274,11 +275,13 @@ async def test_more_than_fits_is_refused_and_denies(
 ) -> None:
     monkeypatch.setattr(consent_mqtt, "MAX_WAITING_BYTES", 50_000)
     monkeypatch.setattr(consent_mqtt, "AHEAD", -1)  # nothing is worked off
+    monkeypatch.setattr(consent_mqtt, "full_jitter", lambda *_: itertools.repeat(1.0))
     async with platform(broker) as at:
         await at.put({f"k{n:04}": payload(f"card-{n}") for n in range(300)})
         async with Listener(broker).listening() as ear:
-            await until(lambda: ear.counts.of("consent_feed", "overflow") > 100)
+            await until(lambda: ear.counts.of("consent_feed", "overflow") + len(ear.source._waiting) > 301)
             assert ear.source._waiting_bytes <= 50_000
+            assert ear.counts.of("consent_feed", "overflow") > 100
             monkeypatch.setattr(consent_mqtt, "AHEAD", 1000)
             monkeypatch.setattr(consent_mqtt, "MAX_WAITING_BYTES", 1 << 20)
             await ear.confirmed()  # by reading everything again

@@ -4,7 +4,7 @@ from importlib import import_module
 
 NAMES = (
     "rows agenda geometry edges bands raster index fences tracks judgement moments "
-    "table stays vehicles arrivals health listening learned belief crowd core"
+    "table stays vehicles arrivals health listening learned belief moving crowd core"
 ).split()
 MODULES = [import_module(f"gateway.{name}") for name in ("reading", *(f"core.{name}" for name in NAMES))]
 """Those that the build compiles where it can."""

@@ -31,6 +31,7 @@ RENEWAL_GAP_S: Final = 2.0
 CHECK_AFTER_S: Final = 0.1
 CHECK_SHARE: Final = 10.0
 """A check that took 1 s is followed by the next 10 s later."""
+LOST: Final = ("", b"")
 SETTLED_S: Final = 10.0
 """A subscription has then told who drives."""
 TURN: Final = 256
@@ -65,7 +66,7 @@ class ConsentMqtt:
         self._filters = [(f"{feed.address}+", 0)] if feed is not None else []
         self._filters += [(f"{drivers.address}#", 0)] if drivers is not None else []
         self._waiting: deque[tuple[str, bytes] | None] = deque()
-        """Messages in the order of reception; None: here a subscription began."""
+        """Messages in the order of reception; None: a subscription began; LOST: some are missing."""
         self._waiting_bytes = 0
         self._has_lost = False
         self._stirred = asyncio.Event()
@@ -96,6 +97,8 @@ class ConsentMqtt:
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
             self._counts.count("consent_feed", "overflow")
             self._has_lost = True
+            if not self._waiting or self._waiting[-1] is not LOST:
+                self._waiting.append(LOST)
         else:
             self._waiting.append((incoming.topic, incoming.payload))
             self._waiting_bytes += size
@@ -131,8 +134,12 @@ class ConsentMqtt:
                     part.renew()
             return
         topic, payload = message
-        self._waiting_bytes -= _size(topic, payload)
         t_s = self._clock()
+        if message is LOST:  # once more, in its turn: a subscription that began before does not heal it
+            if self._feed is not None:
+                self._tell(self._feed.distrust(t_s))
+            return
+        self._waiting_bytes -= _size(topic, payload)
         if self._feed is not None and topic.startswith(self._feed.address):
             self._tell(self._feed.take(topic[len(self._feed.address) :], payload, t_s))
         elif self._drivers is not None and topic.startswith(self._drivers.address):
