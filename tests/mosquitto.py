@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
+import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -37,9 +40,15 @@ user {me}
 """
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+_PORTS = itertools.cycle(random.sample(range(10_240 + _WORKER, 32_768, 16), 1_408))
+
+
 def free_port() -> int:
-    """Below those that outgoing connections get (32768 on, ip_local_port_range), so that it stays free while shut."""
-    for port in random.sample(range(10_240, 32_768), 100):
+    """Below those that outgoing connections get (32768 on, ip_local_port_range), so that it stays free while shut;
+    no two workers give the same, nor does one of them soon again.
+    """
+    for port in itertools.islice(_PORTS, 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
@@ -127,13 +136,10 @@ class Documented(Mosquitto):
             ["mosquitto_passwd", "-b", str(passwords), "gateway", PASSWORD], check=True, capture_output=True
         )
         config = (DOCUMENTED / f"{name}.conf").read_text()
-        for documented, here in [
-            ("/etc/mosquitto/", f"{folder}/"),
-            ("/var/lib/mosquitto/", f"{folder}/"),
-            ("listener 8883", f"listener {self.port} 127.0.0.1"),
-            ("listener 1883", f"listener {self.plain_port}"),
-        ]:
-            config = config.replace(documented, here)
+        for documented in ("/etc/mosquitto/", "/var/lib/mosquitto/"):
+            config = config.replace(documented, f"{folder}/")
+        ports = {"8883": f"{self.port} 127.0.0.1", "1883": str(self.plain_port)}
+        config = re.sub(r"(?<=^listener )\d+", lambda found: ports[found[0]], config, flags=re.MULTILINE)
         self._config.write_text(f"user {getpass.getuser()}\n{config}")
 
     def trust(self, authority: Authority) -> None:
