@@ -116,8 +116,10 @@ async def test_first_paint_within_a_second(place: Place, playwright: Any) -> Non
         took_s = []
         for _ in range(3):
             async with opened(chromium, pages) as page:
-                await page.wait_for_function(f"{PAINT} !== undefined")
-                paint_ms = await page.evaluate(f"{PAINT}.startTime")
+                async with asyncio.timeout(30):
+                    # The page's policy forbids what Playwright waits with.
+                    while (paint_ms := await page.evaluate(f"{PAINT}?.startTime")) is None:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
                 took_s.append(paint_ms / 1000)
         print(f"first contentful paint: {min(took_s):.2f} to {max(took_s):.2f} s")
         assert min(took_s) < FIRST_PAINT_S
