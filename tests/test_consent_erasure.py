@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from daemons import TAG, Place, advertisement, consent, heard, raw, sender, until
-from withdrawals import gate, reads_socket, receiver, stock, traces, verb
+from withdrawals import CARRIED_S, gate, reads_socket, receiver, stock, traces, verb
 
 from gateway import recordings
 from gateway.model import Sighting
@@ -42,6 +42,7 @@ TRACES = (
 """What nobody may find: the reference, identities, addresses as text and as bytes in both orders."""
 
 
+LONG = [pytest.mark.slow, pytest.mark.timeout(600)]
 ENROLLED = (
     consent(ANNA, TAG.format(n=1), f"mac:{MAC}", "vehicle:anna/golf", partner=True),
     consent("ben", TAG.format(n=2)),
@@ -70,7 +71,7 @@ def recorded() -> bytes:
     return b"".join(map(format_line, lines)) * 50
 
 
-@pytest.mark.parametrize("each", [200, pytest.param(5_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [200, pytest.param(5_000, marks=LONG)])
 async def test_no_trace(place: Place, each: int) -> None:
     """Long form: 10,000 queued events, and a recording that `gateway record` writes meanwhile."""
     is_recording = each > 200
@@ -105,7 +106,7 @@ async def test_no_trace(place: Place, each: int) -> None:
                 await asyncio.sleep(1)
                 assert traces(place, *TRACES) == {}
             link.open()
-            await until(lambda: bool(at.removed) and not at.missing, 60)
+            await until(lambda: bool(at.removed) and not at.missing, CARRIED_S)
             speaking.cancel()
             if recorder is not None:
                 recorder.send_signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from consent_feeds import ADDRESS, manifest
 from daemons import TAG, Place, advertisement, consent, sender, until
-from withdrawals import gate, reads_socket, receiver, stock, traces, verb
+from withdrawals import CARRIED_S, gate, reads_socket, receiver, stock, traces, verb
 
 from gateway import assembly
 from gateway.clock import PipelineClock
@@ -24,7 +24,7 @@ from gateway.outbox import Outbox
 from gateway.pump import Pump
 
 SUBJECTS = ("anna", "ben", "carla", "dora", "emil")
-LONG = pytest.param(2_000, marks=pytest.mark.slow)
+LONG = pytest.param(2_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])
 """10,000 events in all."""
 
 
@@ -64,7 +64,7 @@ async def test_withdrawn_while_the_link_is_down(place: Place, each: int, way: st
                 await daemon.says("5 records")
             await until(lambda: not traces(place, b'"anna"'), 60 - (time.monotonic() - began_s))
             link.open()
-            await until(lambda: len(at.removed) == each and not at.missing, 60)
+            await until(lambda: len(at.removed) == each and not at.missing, CARRIED_S)
             await daemon.stop()
     assert at.subjects == set(SUBJECTS) - {"anna"}
     assert b'"anna"' not in link.passed
@@ -88,7 +88,7 @@ async def test_withdrawn_by_the_feed_while_the_link_is_down(place: Place) -> Non
                 await daemon.says(f"{len(retained)} records, as their manifest says")
             await until(lambda: not traces(place, b'"anna"', b'"ben"'), 60)
             link.open()
-            await until(lambda: len(at.removed) == 400 and not at.missing, 60)
+            await until(lambda: len(at.removed) == 400 and not at.missing, CARRIED_S)
             await daemon.stop()
     assert at.subjects == {"carla", "dora", "emil"}
     assert b'"anna"' not in link.passed
@@ -116,7 +116,9 @@ async def test_nothing_more_comes_out_of_a_stalled_connection(place: Place, way:
                 daemon.process.send_signal(signal.SIGHUP)
             await asyncio.sleep(1.5)
             link.allow(1 << 30)
-            await until(lambda: bool(at.removed) and len(at.of(*SUBJECTS[1:])) >= 800 and not at.missing, 60)
+            await until(
+                lambda: bool(at.removed) and len(at.of(*SUBJECTS[1:])) >= 800 and not at.missing, CARRIED_S
+            )
             await daemon.stop()
     assert b'"anna"' in link.passed[:out_already]
     assert b'"anna"' not in link.passed[out_already:]
@@ -139,7 +141,7 @@ async def test_an_event_that_waited_through_the_end_of_its_consent_does_not_leav
             await daemon.says("taken over: 2 records")
             await asyncio.sleep(max(0.0, end_s - time.time()))
             link.open()
-            await until(lambda: len(at.removed) == 50 and not at.missing)
+            await until(lambda: len(at.removed) == 50 and not at.missing, CARRIED_S)
             await daemon.stop()
     assert at.subjects == {"ben"}
     assert set(at.removed.values()) == {"expired"}

@@ -130,6 +130,10 @@ async def gate(place: Place) -> AsyncIterator[Gate]:
         await made.shut()
 
 
+CARRIED_S = 300.0
+"""The longest pause between two tries is 60 s; what is older than that by then goes at the pace of a backlog."""
+
+
 async def stock(place: Place, subjects: Iterable[str], n: int, t_s: float) -> None:
     """`n` events of each subject, through the screen into the outbox, as the settings and consents say; the
     subjects take turns. Of each a stay is open."""
