@@ -89,3 +89,11 @@ async def bus(
 async def bluez(bus: None) -> AsyncIterator[FakeBluez]:  # noqa: ARG001 - the bus must be there
     async with FakeBluez("hci0") as fake:
         yield fake
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ordinary pauses between connects are short, so that a loop would be seen; slow ones are as slow as ever."""
+    from gateway import links, mqtt_pace
+
+    monkeypatch.setattr(mqtt_pace, "full_jitter", lambda: links.full_jitter(0.01, 0.05))

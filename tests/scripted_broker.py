@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from listening import listening
 
@@ -143,6 +143,18 @@ class Scripted:
             self.under_way -= 1
             said = mid + (bytes([code, 0]) if self.version == 5 else b"")
             writer.write(bytes([PUBACK, len(said)]) + said)
+
+
+@contextlib.asynccontextmanager
+async def running(client: Any) -> AsyncIterator[None]:
+    """A connection, an uplink or a courier, at work until the end."""
+    task = asyncio.create_task(client.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes, int]:

@@ -142,7 +142,10 @@ async def test_progress_is_shown_on_a_terminal(place: Place) -> None:
 
 
 def a_queue(**changes: Any) -> Queue:
-    plain = Queue("r", 3, 0, 0, 1_500, 3_725.0, 4, 9, 11, "up", "")
+    plain = Queue(
+        "r", last_sequence=11, waiting=3, tombstones=0, body_bytes=1_500, oldest_stored_s=0.0, first=4, last=9,
+        sent=0, oldest_s=3_725.0, link="up", detail="",
+    )  # fmt: skip
     return msgspec.structs.replace(plain, **changes)
 
 

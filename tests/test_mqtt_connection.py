@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
+from daemons import until
 from listening import listening
 from mosquitto import Mosquitto, free_port
 from scripted_broker import Scripted
@@ -47,12 +48,6 @@ async def connected(endpoint: Endpoint, name: str, **options: Any) -> AsyncItera
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - the condition is anything
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("version", [3, 5])
