@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from functools import partial
 
 from gateway import credentials
@@ -11,25 +13,20 @@ from gateway.errors import ConfigError, Problem
 from gateway.mqtt_client import Endpoint
 from gateway.settings import GatewaySettings
 from gateway.settings.gateway import HttpFeed, Tls, Webhook
-from gateway.settings.secrets import Secret
+from gateway.settings.secrets import SETTINGS_FILE, Secret
 from gateway.sinks.http import Partner
 from gateway.sinks.signing import signing_keys
 from gateway.sources.consent_http import Place
 
-SETTINGS_FILE = "gateway.yaml"
 SHORTEST_TOKEN = 16
 
 
 def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
     """A broker of the settings with its secrets read. ConfigError names the file that cannot serve."""
     broker = settings.brokers[name]
-    try:
+    with _serving(f"brokers.{name}") as of:
         password = broker.password and password_of(broker.password)
-        tls = _certificates(f"brokers.{name}", broker.tls) if broker.tls else None
-    except (OSError, SecretUnusableError) as error:  # ssl.SSLError is an OSError
-        filename, words = getattr(error, "filename", None), getattr(error, "strerror", None) or error
-        text = f"brokers.{name}: {filename}: {words}" if filename else f"brokers.{name}: {words}"
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
+        tls = _certificates(of, broker.tls) if broker.tls else None
     return Endpoint(
         name=name,
         host=broker.host,
@@ -44,25 +41,19 @@ def endpoint_of(settings: GatewaySettings, name: str) -> Endpoint:
 def http_place_of(feed: HttpFeed) -> Place:
     """Where consents come from over HTTP. ConfigError for a secret or a certificate that cannot serve."""
     token = feed.token
-    try:
-        tls = _certificates("consent.feed.http", feed.tls or Tls())
+    with _serving("consent.feed.http") as of:
+        tls = _certificates(of, feed.tls or Tls())
         if token is not None:
             bearer_token(token)
-    except (OSError, SecretUnusableError) as error:
-        text = f"consent.feed.http: {error}"
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
     return Place(feed.url, feed.interval, tls, partial(bearer_token, token) if token else None)
 
 
 def partner_of(recipient: str, webhook: Webhook) -> Partner:
     """Where a recipient's events are posted. ConfigError for a secret or a certificate that cannot serve."""
     read = partial(signing_keys_of, webhook.secret)
-    try:
-        tls = _certificates(f"recipients.{recipient}.webhook", webhook.tls or Tls())
+    with _serving(f"recipients.{recipient}.webhook") as of:
+        tls = _certificates(of, webhook.tls or Tls())
         read()
-    except (OSError, SecretUnusableError) as error:
-        text = f"recipients.{recipient}.webhook: {error}"
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
     return Partner(recipient, webhook.url, tls, read)
 
 
@@ -87,6 +78,17 @@ def bearer_token(secret: Secret) -> str:
     return token
 
 
+@contextlib.contextmanager
+def _serving(key: str) -> Iterator[str]:
+    """The key under which secrets and certificates are read; ConfigError names it where one cannot serve."""
+    try:
+        yield key
+    except (OSError, SecretUnusableError) as error:  # ssl.SSLError is an OSError
+        filename, words = getattr(error, "filename", None), getattr(error, "strerror", None) or error
+        text = f"{key}: {filename}: {words}" if filename else f"{key}: {words}"
+        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", text)]) from None
+
+
 def _certificates(of: str, tls: Tls) -> Certificates:
     return Certificates(of, ca=tls.ca, cert=tls.cert, key=tls.key)
 
@@ -94,10 +96,8 @@ def _certificates(of: str, tls: Tls) -> Certificates:
 def page_token(settings: GatewaySettings) -> str | None:
     """What opens the status page; None: the settings ask for none. ConfigError for one that cannot serve."""
     token = settings.page.token
-    try:
+    with _serving("page.token"):
         return token and unguessable_token(token)
-    except SecretUnusableError as error:
-        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", f"page.token: {error}")]) from None
 
 
 def unguessable_token(secret: Secret) -> str:

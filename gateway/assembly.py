@@ -35,8 +35,7 @@ from gateway.profiles import Profiles
 from gateway.settings import GatewaySettings, Look, OwnLook, load_settings, look, right
 from gateway.settings.gateway import Round
 from gateway.settings.identity_keys import IdentityKeys, load_identity_keys
-
-SETTINGS_FILE = "gateway.yaml"
+from gateway.settings.secrets import SETTINGS_FILE
 
 
 class Configuration(Struct):

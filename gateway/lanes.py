@@ -7,6 +7,7 @@ that a flood of advertisements cannot push a car out; of sightings the oldest go
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -67,7 +68,7 @@ class Lanes:
         weight_bytes = len(signal.payload) if isinstance(signal, Message) else 0
         self._held_bytes += weight_bytes
         self._put(self._sightings, signal, acknowledge, weight_bytes)
-        self._shed("sightings", self._sightings)
+        self._shed("sightings", self._sightings, self._room_bytes)
 
     def hear(self, signal: Signal) -> None:
         """For a source that knows one kind only: its own radio."""
@@ -93,9 +94,9 @@ class Lanes:
             if timer is not None:
                 timer.cancel()
 
-    def drain(self, most: int, most_bytes: int = 1 << 62) -> list[Arrival]:
-        """Up to `most` arrivals in the order of reception, whichever lane they came by; no further sightings
-        once those taken weigh `most_bytes`.
+    def drain(self, most: int, most_bytes: float = math.inf) -> list[Arrival]:
+        """Up to `most` arrivals in the order of reception, whichever lane they came by, and no more once the
+        sightings among them weigh `most_bytes`.
         """
         taken: list[Arrival] = []
         lanes = [self._control, self._fixes, self._sightings]
@@ -148,8 +149,7 @@ class Lanes:
         if self._waiting is not None:
             _wake(self._waiting)
 
-    def _shed(self, name: str, lane: deque[Arrival]) -> None:
-        room_bytes = self._room_bytes if lane is self._sightings else self._held_bytes
+    def _shed(self, name: str, lane: deque[Arrival], room_bytes: float = math.inf) -> None:
         while len(lane) > self._room[name] or self._held_bytes > room_bytes:
             oldest = lane.popleft()
             self._held_bytes -= oldest.weight_bytes

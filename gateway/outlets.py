@@ -33,10 +33,6 @@ class Way(Struct, frozen=True):
     """To its broker, or its webhook."""
     courier: Courier
 
-    @property
-    def unacknowledged(self) -> int:
-        return self.courier.outstanding
-
     def state(self) -> tuple[str, str]:
         """up or down, and why: where the way is up, the recipient may still refuse."""
         own = self.courier.link

@@ -27,7 +27,7 @@ class Line:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._is_shown = self._stream.isatty()
+        self.is_shown = self._stream.isatty()
 
     def __enter__(self) -> Self:
         return self
@@ -36,27 +36,23 @@ class Line:
         self.show("")
 
     def show(self, text: str) -> None:
-        if self._is_shown:
+        if self.is_shown:
             self._stream.write(f"{_CLEAR}{text}")
             self._stream.flush()
 
 
 def shown(entries: Iterable[_T], what: str, *, stream: TextIO | None = None) -> Iterable[_T]:
     """The same entries; on a terminal their number and time are shown while they pass, then cleared."""
-    stream = sys.stderr if stream is None else stream
-    return _told(entries, what, stream) if stream.isatty() else entries
+    line = Line(stream)
+    return _told(entries, what, line) if line.is_shown else entries
 
 
-def _told(entries: Iterable[_T], what: str, stream: TextIO) -> Iterator[_T]:
+def _told(entries: Iterable[_T], what: str, line: Line) -> Iterator[_T]:
     said_at_s = time.monotonic()
-    try:
+    with line:
         for number, entry in enumerate(entries, 1):
             yield entry
             if number % LOOK == 0 and (now_s := time.monotonic()) - said_at_s >= EVERY_S:
                 said_at_s = now_s
                 at = datetime.fromtimestamp(entry.t_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-                stream.write(f"{_CLEAR}{what}: {number:,} lines, {at}")
-                stream.flush()
-    finally:
-        stream.write(_CLEAR)
-        stream.flush()
+                line.show(f"{what}: {number:,} lines, {at}")

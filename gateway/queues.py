@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Struct
 
 from gateway.consent.screen import rfc3339
-from gateway.outbox import Outbox
+from gateway.outbox import Outbox, Queued
 from gateway.outlets import Way
 
 
-class Queue(Struct):
+class Queue(Queued, frozen=True, kw_only=True):
     """Of one recipient."""
 
-    recipient: str
-    waiting: int
-    """Events and tombstones that are not acknowledged yet."""
-    tombstones: int
-    """Of those."""
     sent: int
-    """Of those, what the recipient was sent and has not acknowledged."""
-    body_bytes: int
+    """Of what waits, what the recipient was sent and has not acknowledged."""
     oldest_s: float | None
     """How long the oldest has waited; None: nothing does."""
-    first: int | None
-    """Lowest sequence that waits."""
-    last: int | None
-    last_sequence: int
-    """Highest that was ever given in this generation."""
     link: str
     """up, down, or `none` where nobody carries: no gateway runs, or the settings do not name it any more."""
     detail: str
@@ -53,15 +43,9 @@ async def queues_of(outbox: Outbox, ways: Mapping[str, Way], now_s: float) -> Qu
         link, detail = ("none", "") if way is None else way.state()
         found.append(
             Queue(
-                recipient=queued.recipient,
-                waiting=queued.waiting,
-                tombstones=queued.tombstones,
-                sent=0 if way is None else min(way.unacknowledged, queued.waiting),
-                body_bytes=queued.body_bytes,
+                **msgspec.structs.asdict(queued),
+                sent=0 if way is None else min(way.courier.outstanding, queued.waiting),
                 oldest_s=oldest_s,
-                first=queued.first,
-                last=queued.last,
-                last_sequence=queued.last_sequence,
                 link=link,
                 detail=detail,
             )

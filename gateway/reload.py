@@ -30,6 +30,7 @@ from gateway.profiles import profiles_of
 from gateway.pump import Pump
 from gateway.settings import GatewaySettings, look, right
 from gateway.settings.restarts import waiting
+from gateway.settings.secrets import SETTINGS_FILE
 
 _PLACE = re.compile(r"[^:\s]+:\d+:\d+")
 _log = logging.getLogger("gateway.reload")
@@ -93,7 +94,7 @@ class Reload:
             named.append(settings.identity_keys.path())
         own = sorted((self._directory / "profiles").glob("*.yaml"))
         map_files = lastmap.map_files(self._directory)
-        return [self._directory / "gateway.yaml", *map_files, *own, *(path for path in named if path)]
+        return [self._directory / SETTINGS_FILE, *map_files, *own, *(path for path in named if path)]
 
     async def keep_map(self) -> None:
         """The map that holds is the one for a start with a broken one."""

@@ -67,12 +67,16 @@ class Queued(msgspec.Struct, frozen=True):
 
     recipient: str
     last_sequence: int
+    """Highest that was ever given in this generation."""
     waiting: int
+    """Events and tombstones that are not acknowledged yet."""
     tombstones: int
+    """Of those."""
     body_bytes: int
     oldest_stored_s: float | None
     """Real Unix time; None where nothing waits, as below."""
     first: int | None
+    """Lowest sequence that waits."""
     last: int | None
 
 

@@ -21,13 +21,15 @@ CREATE TABLE queued (
     body BLOB NOT NULL,
     PRIMARY KEY (recipient, sequence), UNIQUE (recipient, id)
 );
+"""
+"""With a rowid: a page takes an event of 600 bytes whole then. Without one, SQLite puts all but its first 200
+bytes on a page apart, which each event takes from the free list and gives back: two pages more to write.
+"""
+_NUMBERED = """
 CREATE TRIGGER numbered AFTER INSERT ON queued BEGIN
     INSERT INTO recipient VALUES (NEW.recipient, NEW.sequence)
         ON CONFLICT (name) DO UPDATE SET last_sequence = NEW.sequence;
 END;
-"""
-"""With a rowid: a page takes an event of 600 bytes whole then. Without one, SQLite puts all but its first 200
-bytes on a page apart, which each event takes from the free list and gives back: two pages more to write.
 """
 _SCHEMA = f"""
 BEGIN;
@@ -35,7 +37,7 @@ CREATE TABLE store (generation TEXT NOT NULL);
 INSERT INTO store VALUES (lower(hex(randomblob(8))));
 
 CREATE TABLE recipient (name TEXT PRIMARY KEY, last_sequence INTEGER NOT NULL) WITHOUT ROWID;
-{_QUEUED}
+{_QUEUED}{_NUMBERED}
 CREATE TABLE open_stay (
     subject TEXT NOT NULL, zone TEXT NOT NULL, stay BLOB NOT NULL, PRIMARY KEY (subject, zone)
 ) WITHOUT ROWID;
@@ -60,10 +62,10 @@ _FROM_3 = f"""
 BEGIN;
 DROP TRIGGER numbered;
 ALTER TABLE queued RENAME TO before;
-{_QUEUED.partition("CREATE TRIGGER")[0]}
+{_QUEUED}
 INSERT INTO queued ({COLUMNS}) SELECT {COLUMNS} FROM before ORDER BY recipient, sequence;
 DROP TABLE before;
-{"".join(_QUEUED.partition("CREATE TRIGGER")[1:])}
+{_NUMBERED}
 PRAGMA user_version = 4;
 COMMIT;
 """  # noqa: S608 - a constant

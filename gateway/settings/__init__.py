@@ -16,6 +16,7 @@ from gateway.settings.gateway import GatewaySettings, beside
 from gateway.settings.gateway_checks import SPARE_ID, gateway_problems
 from gateway.settings.outlines import Polygons
 from gateway.settings.remains import Remains
+from gateway.settings.secrets import SETTINGS_FILE
 from gateway.settings.site import SiteFile, site_map
 from gateway.settings.site_checks import site_problems
 
@@ -130,7 +131,7 @@ def _own(directory: Path, site: SiteLook, profiles: Collection[str]) -> OwnLook:
         "consent": {"feed": {"file": "consent.yaml"}},
     }
     try:
-        rest = Remains(load_yaml(directory / "gateway.yaml"), GatewaySettings, spare)
+        rest = Remains(load_yaml(directory / SETTINGS_FILE), GatewaySettings, spare)
     except ConfigError as e:
         return OwnLook(None, list(e.problems), None)
     checked = gateway_problems(rest, directory, profiles=profiles, zones=site.zones, receivers=site.receivers)

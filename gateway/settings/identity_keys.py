@@ -25,6 +25,7 @@ from gateway.credentials import SecretUnusableError, guarded
 from gateway.errors import ConfigError, Problem
 from gateway.located import Document
 from gateway.located import load as load_yaml
+from gateway.settings.secrets import SETTINGS_FILE
 from gateway.settings.sections import NAME_PATTERN
 
 _KINDS: Final = ("irk", "eid", "bind")
@@ -80,7 +81,7 @@ def load_identity_keys(secret: str, environ: Mapping[str, str] | None = None) ->
     try:
         path = guarded(secret, environ)
     except SecretUnusableError as error:
-        raise ConfigError([Problem("gateway.yaml", 1, 1, "identity_keys", str(error))]) from None
+        raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "identity_keys", str(error))]) from None
     try:
         document = load_yaml(path)
     except ConfigError as error:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from gateway.credentials import CREDENTIAL, SecretUnusableError, locate
 from gateway.errors import ConfigError, Problem
+
+SETTINGS_FILE: Final = "gateway.yaml"
 
 
 class Secret(str):
@@ -23,7 +25,7 @@ class Secret(str):
         try:
             return locate(self, environ)
         except SecretUnusableError as error:
-            raise ConfigError([Problem("gateway.yaml", 1, 1, "", str(error))]) from None
+            raise ConfigError([Problem(SETTINGS_FILE, 1, 1, "", str(error))]) from None
 
     def beside(self, directory: Path) -> Secret:
         """The same, a relative path counted from `directory`."""
