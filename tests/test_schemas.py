@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from gateway.editor import keys
 from gateway.located import load
 from gateway.settings.restarts import SITE_KEYS
-from gateway.settings.schemas import RESTART
+from gateway.settings.schemas import waits
 from gateway.verbs.schema import every_schema
 
 ROOT = Path(__file__).parent.parent
@@ -86,7 +87,7 @@ def marked(kind: str) -> tuple[set[str], set[str]]:
         for key, value in part.get("properties", {}).items()
     }
     return (
-        {f"{name}.{key}" for (name, key), value in keys.items() if value.get(RESTART)},
+        {f"{name}.{key}" for (name, key), value in keys.items() if waits(value)},
         {f"{name}.{key}" for name, key in keys},
     )
 
@@ -106,3 +107,15 @@ def test_what_a_key_means_is_shown_in_its_unit() -> None:
     ]
     assert len(described) >= 5
     assert "pseudonym" in schema("gateway")["$defs"]["Gateway"]["properties"]["epoch"]["description"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), "profile"])
+def test_a_default_is_what_somebody_would_write(kind: str) -> None:
+    """An editor writes it where the key is chosen: no `null`, nothing empty, nothing in another unit."""
+    whole = schema(kind)
+    for name, key in keys(whole):
+        assert "title" not in key, "the key's own name in other letters"
+        if "default" in key:
+            assert key["default"] not in (None, "", [], {}), name
+            errors = Draft202012Validator(key | {"$defs": whole.get("$defs", {})}).iter_errors(key["default"])
+            assert [error.message for error in errors] == [], name

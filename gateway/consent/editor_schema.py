@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
+from typing import Any
 
 from pydantic import TypeAdapter
 
+from gateway import editor
 from gateway.consent.records import Reference, SubjectRecord
-
-DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def editor_schemas() -> dict[str, str]:
@@ -23,5 +21,4 @@ def editor_schemas() -> dict[str, str]:
 
 
 def _text(kind: Any, title: str) -> str:
-    schema = {"$schema": DRAFT, "title": title} | TypeAdapter(kind).json_schema()
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return editor.document(title, TypeAdapter(kind).json_schema())

@@ -26,6 +26,8 @@ from gateway.validated import validate
 
 RELEASING = frozenset({"ConsentGiven", "RenewedConsentGiven"})
 """The only consent statuses that let anything leave."""
+NOT_RELEASING = ["ConsentRefused", "ConsentWithdrawn", "ConsentRevoked", "ConsentExpired"]
+"""Others that are proposed to who writes a record; one that is not listed denies too."""
 
 MAX_IDENTITIES = 100
 MAX_CONSENTS = 100
@@ -66,7 +68,7 @@ class ConsentEntry(_Strict):
 
     record_id: Reference
     version: Version
-    status: Reference
+    status: Annotated[Reference, Field(examples=sorted(RELEASING) + NOT_RELEASING)]
     """A DPV consent status; all but `ConsentGiven` and `RenewedConsentGiven` deny."""
     purposes: tuple[Reference, ...] = Field(min_length=1, max_length=100)
     recipients: tuple[Reference, ...] = Field(min_length=1, max_length=100)

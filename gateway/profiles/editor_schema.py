@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from pydantic import TypeAdapter
 
+from gateway import editor
 from gateway.profiles.schema_ble import BleProfile
 from gateway.profiles.schema_mqtt import MqttProfile
 
@@ -14,7 +14,5 @@ NAME: Final = "profile.schema.json"
 
 
 def editor_schema() -> str:
-    """As checked in under config/schema (draft 2020-12)."""
-    either = TypeAdapter(BleProfile | MqttProfile).json_schema()
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A firmware profile"}
-    return json.dumps(head | either, indent=2, ensure_ascii=False) + "\n"
+    """As checked in under config/schema."""
+    return editor.document("A firmware profile", TypeAdapter(BleProfile | MqttProfile).json_schema())

@@ -18,7 +18,7 @@ from gateway.model import CHANGES, FIELDS, Change
 from gateway.settings.durations import Duration, Step
 from gateway.settings.page import Page
 from gateway.settings.secrets import Secret
-from gateway.settings.sections import Name, Positive, Section, Term, Whole, Words
+from gateway.settings.sections import LegalBasis, Name, Positive, Section, Term, Whole, Words
 from gateway.settings.values import (
     a_minute_to_a_day,
     a_purpose,
@@ -124,7 +124,7 @@ class Round(Section):
 
 
 class Purpose(Section):
-    legal_basis: Words
+    legal_basis: LegalBasis
     """Such as `eu-gdpr:A6-1-a`; part of the documentation, not of the decision."""
     changes: Annotated[tuple[Change, ...], AfterValidator(not_empty)] = CHANGES
     """Left out: all of them."""
@@ -207,7 +207,7 @@ class Consent(Section):
     feed: Feed
     """Where consents come from."""
     max_age: Duration | None = None
-    """Seconds that a confirmation of the feed holds, 1h when left out; None: a file confirms itself."""
+    """How long a confirmation of the feed holds; None: 1h, and a file confirms itself for ever."""
     drivers: str | None = None
     """Name of the broker where it is said who drives a shared car; None: that of the feed, if any."""
     signed_by: Annotated[tuple[Path, ...], AfterValidator(not_empty)] | None = None
@@ -235,7 +235,7 @@ class Counting(Section):
     """Name of who learns the numbers."""
     purpose: Term
     """What the consent to being counted names."""
-    legal_basis: Words
+    legal_basis: LegalBasis
     """Of the counting, such as `eu-gdpr:A6-1-a`."""
     zones: Annotated[tuple[str, ...], AfterValidator(not_empty)]
     """Ids; no two of them with ground in common."""
@@ -279,7 +279,7 @@ class Outbox(Section):
     commit: Annotated[Duration, AfterValidator(at_most_5_s)] = Field(default="200ms", validate_default=True)
     """Longest that an event waits for others to be written with."""
     classes: tuple[OutboxClass, ...] = (OutboxClass(changes=("approaching", "entering"), priority="low"),)
-    """The first that fits an event decides; what none fits is normal."""
+    """The first that fits an event decides; what none fits is normal. None: approaching, entering are low."""
 
 
 class GatewaySettings(Section):

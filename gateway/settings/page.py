@@ -8,7 +8,7 @@ from pydantic import AfterValidator, model_validator
 
 from gateway.links import LOOPBACK
 from gateway.settings.secrets import Secret
-from gateway.settings.sections import Section, Term, Words
+from gateway.settings.sections import LegalBasis, Section, Term, Words
 
 OFF = "off"
 
@@ -26,7 +26,7 @@ class Shows(Section):
 
     purpose: Term
     """What the consent to being shown names."""
-    legal_basis: Words
+    legal_basis: LegalBasis
     """Such as `eu-gdpr:A6-1-a`."""
 
 

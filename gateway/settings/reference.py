@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from gateway.settings.schemas import RESTART, schemas
+from gateway.settings.schemas import schemas, waits
 
 HEAD: Final = """\
 # Settings
@@ -54,7 +54,7 @@ def meaning(value: Mapping[str, Any]) -> str:
     said = str(value.get("description", ""))
     for remark in _REMARKS:
         said = said.removesuffix(remark)
-    return said.replace("None:", "Left out:")
+    return said
 
 
 def _sections(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -90,17 +90,18 @@ def _section(title: str, part: Mapping[str, Any], schema: Mapping[str, Any]) -> 
     lines.append("\n| key | value | default | meaning |\n|---|---|---|---|\n")
     required = part.get("required", ())
     for key, value in part.get("properties", {}).items():
-        mark = " ↻" if value.get(RESTART) else ""
-        default = "" if key in required else _default(value.get("default"))
+        mark = " ↻" if waits(value) else ""
+        default = "" if key in required else _default(value)
         lines.append(f"| `{key}`{mark} | {_kind(value, schema)} | {default} | {_cell(meaning(value))} |\n")
     return "".join(lines)
 
 
-def _default(value: Any) -> str:
-    if value is None or value in ({}, [], ""):
-        return "none"
-    if isinstance(value, dict):
+def _default(key: Mapping[str, Any]) -> str:
+    value = key.get("default")
+    if "$ref" in key and value is None:
         return "see there"
+    if value is None:
+        return "none"
     if isinstance(value, list):
         return f"`{json.dumps(value)}`" if len(json.dumps(value)) < 60 else "see there"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from gateway import editor
 from gateway.settings.calibration import CalibrationFile
 from gateway.settings.gateway import GatewaySettings
 from gateway.settings.identity_keys import MOST_EXPONENT
@@ -15,25 +15,22 @@ from gateway.settings.restarts import REREAD, SITE_KEYS
 from gateway.settings.sections import NAME_PATTERN
 from gateway.settings.site import SiteFile
 
-DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-RESTART: Final = "x-restart"
-"""True on a key that a running gateway does not take over."""
 _WAITS: Final = "Takes effect at the next start."
 _REREAD: Final = "What the file says is taken over by `gateway reload`; another file at the next start."
 
 
-def schemas() -> dict[str, str]:
-    """File name to text, as checked in under config/schema."""
+def schemas(subscribable: Iterable[str] = ()) -> dict[str, str]:
+    """File name to text, as checked in under config/schema. `subscribable`: firmware profiles to propose."""
     return {
-        "site.schema.json": _text(_site(), "The map of one store (site.yaml)"),
-        "gateway.schema.json": _text(_gateway(), "The settings of one gateway (gateway.yaml)"),
-        "calibration.schema.json": _text(_of(CalibrationFile), "What a walk has learned (calibration.yaml)"),
-        "identity-keys.schema.json": _text(_identity_keys(), "Keys of identities that rotate"),
+        "site.schema.json": editor.document("The map of one store (site.yaml)", _site()),
+        "gateway.schema.json": editor.document(
+            "The settings of one gateway (gateway.yaml)", _gateway(subscribable)
+        ),
+        "calibration.schema.json": editor.document(
+            "What a walk has learned (calibration.yaml)", _of(CalibrationFile)
+        ),
+        "identity-keys.schema.json": editor.document("Keys of identities that rotate", _identity_keys()),
     }
-
-
-def _text(schema: dict[str, Any], title: str) -> str:
-    return json.dumps({"$schema": DRAFT} | schema | {"title": title}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _of(model: type[BaseModel]) -> dict[str, Any]:
@@ -48,9 +45,10 @@ def _site() -> dict[str, Any]:
     return schema
 
 
-def _gateway() -> dict[str, Any]:
+def _gateway(subscribable: Iterable[str]) -> dict[str, Any]:
     schema = _of(GatewaySettings)
-    for name, key in _properties(schema):
+    schema["$defs"]["Broker"]["properties"]["subscribe"]["items"]["examples"] = sorted(subscribable)
+    for name, key in editor.keys(schema):
         _mark(key, _REREAD if name in REREAD else _WAITS)
     return schema
 
@@ -60,16 +58,14 @@ def _section(schema: dict[str, Any], name: str) -> dict[str, Any]:
     return section
 
 
-def _properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every key of every section, by its dotted name from the section on."""
-    for name, part in {"": schema, **schema.get("$defs", {})}.items():
-        for key, value in part.get("properties", {}).items():
-            yield f"{name}.{key}" if name else key, value
+def waits(key: Mapping[str, Any]) -> bool:
+    """Whether a running gateway does not take over what stands there. Marked in words, which editors show: a
+    keyword of our own beside a `$ref` keeps language servers from following it."""
+    return str(key.get("description", "")).endswith((_WAITS, _REREAD))
 
 
 def _mark(key: dict[str, Any], words: str) -> None:
-    key["description"] = f"{key['description'].rstrip()} {words}" if "description" in key else words
-    key[RESTART] = True
+    key["description"] = f"{key.get('description', '')} {words}".strip()
 
 
 def _identity_keys() -> dict[str, Any]:
