@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 
 DATA = {"gateway.firmware_profiles": "firmware_profiles", "gateway.demo_config": "config/demo"}
 CORE = (
-    "rows agenda geometry edges bands raster index fences tracks judgement moments "
+    "rows agenda loss cells sums geometry edges bands raster index fences tracks judgement moments "
     "table stays vehicles arrivals health listening learned belief moving crowd core"
 )
 COMPILED = ("reading", *(f"core.{name}" for name in CORE.split()), "profiles.flat")

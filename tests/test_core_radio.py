@@ -12,8 +12,10 @@ import pytest
 from core_words import T0, assert_order, changed, play, shop, standing, told
 
 from gateway.core import Core
+from gateway.core.cells import centroid
 from gateway.core.health import Health
-from gateway.core.propagation import OUTSIDE, centroid, hearing_probability, path_loss_db, radio_map
+from gateway.core.loss import hearing_probability, path_loss_db
+from gateway.core.propagation import OUTSIDE, radio_map
 from gateway.model import EVIDENCE_KEYS, Anchor, Hearing, Presence, Reading, SiteMap, Zone
 
 STORIES: list[tuple[str, list[Reading], list[str]]] = [

@@ -15,7 +15,8 @@ from gateway.calibration.margin import outside_evidence
 from gateway.calibration.path import Cluster, Path, cluster, fit_path, way
 from gateway.calibration.walk import Sample
 from gateway.core.cells import cells, leaves, unzoned
-from gateway.core.propagation import OUTSIDE, P_HEAR_MAX, P_HEAR_MIN, hearing_probability
+from gateway.core.loss import P_HEAR_MAX, P_HEAR_MIN, hearing_probability
+from gateway.core.propagation import OUTSIDE
 from gateway.model import Anchor, Calibration, LinkModel, Point, SiteMap, Spot
 
 SPOTS = 3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from gateway.core.propagation import DEVICE_HEIGHT_M, EXPONENT, POWER_AT_1M_DBM
+from gateway.core.loss import DEVICE_HEIGHT_M, EXPONENT, POWER_AT_1M_DBM
 from gateway.model import Anchor, Point
 
 ROUNDS = 30

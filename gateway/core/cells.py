@@ -57,12 +57,22 @@ def centroid(ring: Ring) -> Point:
 
 def spacing_m(centres: Sequence[tuple[str, Point]]) -> float:
     """Median distance from a zone to the next on its floor; `centres` are (floor, place)."""
-    gaps_m = sorted(
-        min(near)
-        for i, (floor, a) in enumerate(centres)
-        if (near := [math.dist(a, b) for j, (f, b) in enumerate(centres) if j != i and f == floor and a != b])
-    )
+    gaps_m = []
+    for floor, a in centres:
+        nearest_m = math.inf
+        for other_floor, b in centres:
+            away_m = _away_m(a, b)
+            if 0.0 < away_m < nearest_m and other_floor == floor:
+                nearest_m = away_m
+        if nearest_m < math.inf:
+            gaps_m.append(nearest_m)
+    gaps_m.sort()
     return gaps_m[len(gaps_m) // 2] if gaps_m else SPACING_ALONE_M
+
+
+def _away_m(a: Point, b: Point) -> float:
+    east_m, north_m = b[0] - a[0], b[1] - a[1]
+    return math.sqrt(east_m * east_m + north_m * north_m)
 
 
 def cells(site: SiteMap) -> tuple[list[Cell], float]:
@@ -94,7 +104,9 @@ def _around(place: Point, others: Sequence[Point], gap_m: float) -> tuple[Point,
     step_m = gap_m / GRID
     offsets = [step_m * (i + 0.5) for i in range(-GRID, GRID)]
     near = [(x0 + dx, y0 + dy) for dx in offsets for dy in offsets if math.hypot(dx, dy) <= gap_m]
-    return tuple(p for p in near if all(math.dist(p, place) <= math.dist(p, other) for other in others))
+    # What is farther away than this is not nearer to any of these points.
+    rivals = [other for other in others if _away_m(place, other) <= 2.1 * gap_m]
+    return tuple(p for p in near if all(_away_m(p, place) <= _away_m(p, other) for other in rivals))
 
 
 def _in_polygon(ring: Ring) -> tuple[Point, ...]:
@@ -152,19 +164,27 @@ def moves(
     `zones` is outside, `outside` of everybody goes there. Zones of unknown place are near to all.
     """
     inner = len(zones) - 1
+    ground = [known.get(zone) for zone in zones[:inner]]
     columns = []
-    for a in zones[:-1]:
-        weights = [_near(known.get(a), known.get(b), gap_m, reach, least) for b in zones[:-1]]
+    for a in ground:
+        weights = [1.0] * inner if a is None else _nearness(a, ground, gap_m, reach, least)
         total = sum(weights)
         columns.append([*((1 - outside) * w / total for w in weights), outside])
     columns.append([*((1 - outside) / inner for _ in range(inner)), outside] if inner else [1.0])
     return tuple(zip(*columns, strict=True))
 
 
-def _near(a: Cell | None, b: Cell | None, gap_m: float, reach: float, least: float) -> float:
-    if a is None or b is None:
-        return 1.0
-    if a.floor != b.floor:
-        return least
-    beyond = max(math.dist(a.centre, b.centre) / gap_m - 1.0, 0.0)
-    return max(math.exp(-reach * beyond), least)
+def _nearness(
+    a: Cell, ground: Sequence[Cell | None], gap_m: float, reach: float, least: float
+) -> list[float]:
+    """Weight of each of `ground` for who moves on from `a`."""
+    far_m = gap_m * (1.0 - math.log(least) / reach)  # most zones of a large store: no power of e needed
+    weights = []
+    for b in ground:
+        if b is None:
+            weights.append(1.0)
+        elif a.floor != b.floor or (away_m := _away_m(a.centre, b.centre)) > far_m:
+            weights.append(least)
+        else:
+            weights.append(max(math.exp(-reach * max(away_m / gap_m - 1.0, 0.0)), least))
+    return weights

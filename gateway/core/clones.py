@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gateway.core.propagation import EXPONENT, POWER_AT_1M_DBM
+from gateway.core.loss import EXPONENT, POWER_AT_1M_DBM
 from gateway.model import Anchor
 
 STRONG_DBM = -72.0

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
-from gateway.core.cells import Cell, cells, centroid, leaves, moves, unzoned_cells
-from gateway.model import Anchor, LinkModel, Point, SiteMap, Spot
-
-__all__ = ["OUTSIDE", "RadioMap", "centroid", "hearing_probability", "path_loss_db", "radio_map"]
+from gateway.core.cells import Cell, cells, leaves, moves, unzoned_cells
+from gateway.core.loss import hearing_probability, link_model
+from gateway.model import Anchor, LinkModel, SiteMap, Spot
 
 OUTSIDE = ""
 """Where somebody is who is in no zone of the map."""
 
-POWER_AT_1M_DBM = -60.0
-"""A tag or phone of unknown make."""
-EXPONENT = 2.4
-FLOOR_LOSS_DB, NEXT_FLOOR_LOSS_DB = 15.0, 4.0
-DEVICE_HEIGHT_M = 1.2
-SHADOWING_DB, SHADOWING_DECADE_DB = 3.0, 3.0
-"""Spread at 1 m, and how much it grows with every tenfold distance: walls and shelves add up."""
-SENSITIVITY_DBM, SENSITIVITY_WIDTH_DB = -88.0, 4.0
 OUTSIDE_LOSS_DB = 6.0
 """Far outside, a link is so much weaker than in the zone that it reaches worst."""
-P_HEAR_MIN, P_HEAR_MAX = 0.02, 0.98
 REACH, REACH_LEAST = 3.0, 0.01
 """Who moves on goes to a zone around; how fast that falls with distance (see `cells.moves`)."""
 TO_OUTSIDE = 0.05
@@ -48,36 +37,13 @@ class RadioMap(Struct, frozen=True):
     """Advertising interval of the device that calibrated; 0: not known."""
 
 
-def path_loss_db(distance_m: float, floors_apart: int = 0) -> float:
-    """Loss beyond 1 m; log-distance form with a floor term, Recommendation ITU-R P.1238, section 3.
-
-    Distances under 1 m count as 1 m.
-    """
-    loss_db = 10 * EXPONENT * math.log10(max(distance_m, 1.0))
-    if floors_apart:
-        loss_db += FLOOR_LOSS_DB + NEXT_FLOOR_LOSS_DB * (floors_apart - 1)
-    return loss_db
-
-
-def hearing_probability(mu_dbm: float) -> float:
-    """Logistic around the receiver's sensitivity, within [0.02, 0.98]."""
-    p = 1 / (1 + math.exp((SENSITIVITY_DBM - mu_dbm) / SENSITIVITY_WIDTH_DB))
-    return min(max(p, P_HEAR_MIN), P_HEAR_MAX)
-
-
-def distance_m(place: Point, anchor: Anchor) -> float:
-    """From a device carried at `DEVICE_HEIGHT_M`."""
-    x, y, z = anchor.at or (0.0, 0.0, 0.0)
-    return math.dist((x, y, z), (*place, DEVICE_HEIGHT_M))
-
-
 @lru_cache(maxsize=2)
 def radio_map(site: SiteMap) -> RadioMap:
     """The calibration if there is one: zones that it does not know are then not believed, because a learned
     and a guessed model cannot be compared. Otherwise every zone that has a place, seen by every receiver and
     beacon that has one. Parents are never believed. Where that leaves no zone,
-    nothing is listened to. Remembered for the last two maps: of hundreds of zones it takes seconds, which a
-    reload spends beforehand."""
+    nothing is listened to. Remembered for the last two maps: of hundreds of zones it takes
+    half a second, which a reload spends beforehand."""
     known, gap_m = cells(site)
     learned = site.calibration
     if learned is not None and learned.spots:
@@ -114,17 +80,12 @@ def _from_map(site: SiteMap, known: Sequence[Cell], gap_m: float, anchors: Seque
     """Floors follow one another in the order in which the map first names them."""
     named = [z.floor for z in site.zones] + [a.floor for a in anchors]
     floors = {floor: i for i, floor in enumerate(dict.fromkeys(named))}
-    spots = [
-        Spot(cell.zone, tuple(_model(part, cell.floor, anchor, floors) for anchor in anchors))
-        for cell in known
+    apart = {f: [abs(i - floors[anchor.floor]) for anchor in anchors] for f, i in floors.items()}
+    return [
+        Spot(cell.zone, tuple(link_model(part, *way) for way in zip(apart[cell.floor], anchors, strict=True)))
+        for cell in (*known, *unzoned_cells(anchors, known, gap_m))
         for part in cell.quarters()
     ]
-    outside = [
-        Spot(OUTSIDE, tuple(_model(part, cell.floor, anchor, floors) for anchor in anchors))
-        for cell in unzoned_cells(anchors, known, gap_m)
-        for part in cell.quarters()
-    ]
-    return [*spots, *outside]
 
 
 def _to_outside(site: SiteMap, zones: Sequence[str], known: Sequence[Cell], gap_m: float) -> float:
@@ -132,17 +93,3 @@ def _to_outside(site: SiteMap, zones: Sequence[str], known: Sequence[Cell], gap_
     beside = len(unzoned_cells((*site.receivers, *site.beacons), known, gap_m))
     beside += len({cell.zone for cell in known} - set(zones))
     return max(TO_OUTSIDE, beside / (len(zones) + beside))
-
-
-def _model(places: Sequence[Point], floor: str, anchor: Anchor, floors: dict[str, int]) -> LinkModel:
-    """Of somebody who may stand at any of the places."""
-    power_dbm = POWER_AT_1M_DBM if anchor.tx_power_dbm is None else anchor.tx_power_dbm
-    apart = abs(floors[floor] - floors[anchor.floor])
-    ways_m = [distance_m(place, anchor) for place in places]
-    mus_dbm = [power_dbm - path_loss_db(way_m, apart) for way_m in ways_m]
-    mu_dbm = sum(mus_dbm) / len(mus_dbm)
-    spread_db2 = sum((m - mu_dbm) ** 2 for m in mus_dbm) / len(mus_dbm)
-    way = sum(math.log10(max(way_m, 1.0)) for way_m in ways_m) / len(ways_m)
-    sd_db = math.sqrt((SHADOWING_DB + SHADOWING_DECADE_DB * way) ** 2 + spread_db2)
-    p_hear = sum(map(hearing_probability, mus_dbm)) / len(mus_dbm)
-    return LinkModel(mu_dbm, sd_db, p_hear)

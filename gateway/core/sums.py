@@ -9,6 +9,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from gateway.core.propagation import RadioMap
+from gateway.model import Spot
 
 SD_FLOOR_DB = 3.0
 
@@ -28,21 +29,23 @@ class LinkSums(Struct, frozen=True):
 
 @lru_cache(maxsize=2)
 def link_sums(radio_map: RadioMap, evidence: float, silence: float) -> LinkSums:
-    """`evidence`, `silence`: how much a step's level and its being heard count. Of hundreds of zones it takes
-    half a second, which a reload spends beforehand."""
-    links = [[(m, max(m.sd_db, SD_FLOOR_DB)) for m in spot.links] for spot in radio_map.spots]
-    columns = list(zip(*links, strict=True))
-    return LinkSums(
-        array("d", [m.mu_dbm for column in columns for m, _ in column]),
-        array("d", [1 / sd**2 for column in columns for _, sd in column]),
-        array("d", [math.log(1 - m.p_hear) for column in columns for m, _ in column]),
-        array(
-            "d",
-            [
-                silence * math.log(m.p_hear) - evidence * math.log(sd)
-                for column in columns
-                for m, sd in column
-            ],
-        ),
-        array("d", [p for row in radio_map.moves for p in row]),
-    )
+    """`evidence`, `silence`: how much a step's level and its being heard count."""
+    spots = len(radio_map.spots)
+    empty = bytes(8 * spots * len(radio_map.links))
+    moves = array("d", [p for row in radio_map.moves for p in row])
+    sums = LinkSums(array("d", empty), array("d", empty), array("d", empty), array("d", empty), moves)
+    _fill(sums, radio_map.spots, evidence, silence)
+    return sums
+
+
+def _fill(sums: LinkSums, spots: tuple[Spot, ...], evidence: float, silence: float) -> None:
+    mu_dbm, weight, log_miss, log_heard = sums.mu_dbm, sums.weight, sums.log_miss, sums.log_heard
+    for i, spot in enumerate(spots):
+        at = i
+        for link in spot.links:
+            p_hear, sd_db = link.p_hear, max(link.sd_db, SD_FLOOR_DB)
+            mu_dbm[at] = link.mu_dbm
+            weight[at] = 1 / (sd_db * sd_db)
+            log_miss[at] = math.log(1 - p_hear)
+            log_heard[at] = silence * math.log(p_hear) - evidence * math.log(sd_db)
+            at += len(spots)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.core.belief import OFFSET_SD_DB
 from gateway.core.cells import centroid
-from gateway.core.propagation import (
+from gateway.core.loss import (
     POWER_AT_1M_DBM,
     SHADOWING_DB,
     SHADOWING_DECADE_DB,
