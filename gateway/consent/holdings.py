@@ -8,6 +8,7 @@ higher version is held. A bar (an erasure, a withdrawal on this machine) outlive
 from __future__ import annotations
 
 import hashlib
+import marshal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ class Held(Struct):
     content: bytes
     versions: Versions
     bar: Bar
+    said: bytes = b""
+    """Digest of the words that `record` was last read from; empty: they may not be skipped."""
     is_tied: bool = False
     is_doubted: bool = False
     """A malformed record of this version or a higher one was seen."""
@@ -82,26 +85,41 @@ class Holdings:
 
         (None, None) where nothing is.
         """
+        said = _said(raw)
+        if said and self._is_held(raw, said):
+            return None, None
         record = parse_record(raw)
         if record is None:
             return self._doubt(raw), None
         before = self._held.get(record.subject)
         was = before.record if before else None
-        changed = self._erase(record, t_s) if record.erased else self._take(record)
+        changed = self._erase(record, t_s) if record.erased else self._take(record, said)
         return (record.subject, was) if changed else (None, None)
+
+    def _is_held(self, raw: Mapping[str, Any], said: bytes) -> bool:
+        """The very words that are held: to read them again would change nothing, and is most of what a set
+        that comes as a whole has to say."""
+        subject = raw.get("subject")
+        held = self._held.get(subject) if isinstance(subject, str) else None
+        return held is not None and held.said == said
 
     def drop(self, subject: str) -> SubjectRecord | None:
         """It is no longer in the set; what was learned of its versions stays."""
         held = self._held.pop(subject, None)
         return held.record if held else None
 
-    def undoubt(self) -> None:
-        """A set that is complete in itself begins: malformed records of before count no longer."""
-        self._doubts.clear()
-        for held in self._held.values():
-            held.is_doubted = False
+    def undoubt(self) -> list[str]:
+        """A set that is complete in itself begins: malformed records of before count no longer.
 
-    def _take(self, record: SubjectRecord) -> bool:
+        Returns the subjects held of which there were any.
+        """
+        doubted = [subject for subject in self._doubts if subject in self._held]
+        self._doubts.clear()
+        for subject in doubted:
+            self._held[subject].is_doubted = False
+        return doubted
+
+    def _take(self, record: SubjectRecord, said: bytes) -> bool:
         subject, bar = record.subject, self.bar_of(record.subject)
         if record.version <= bar.erased_version:
             self._counts.count("consent", "barred")
@@ -112,14 +130,14 @@ class Holdings:
         held = self._held.get(subject)
         if held is None or record.version > held.record.version:
             is_doubted = self._doubts.get(subject, 0) >= record.version
-            self._held[subject] = Held(record, content, versions, bar, is_doubted=is_doubted)
+            self._held[subject] = Held(record, content, versions, bar, said, is_doubted=is_doubted)
             return True
         if record.version < held.record.version or content == held.content:
             return learned
         if not held.is_tied:
             self._counts.count("consent", "tie")
         if content < held.content:  # which of them is shown must not hang on the order
-            held.record, held.content = record, content
+            held.record, held.content, held.said = record, content, said
         held.is_tied = True
         return True
 
@@ -165,6 +183,17 @@ class Holdings:
             return None
         held.is_doubted = True
         return subject
+
+
+def _said(raw: Any) -> bytes:
+    """Digest of a record as it came, types included (1 is not True); empty where it cannot be one."""
+    if not isinstance(raw, dict):
+        return b""
+    try:
+        words = marshal.dumps(raw, 0)  # the form that depends on nothing but the values
+    except ValueError:  # too deep, or of no kind that JSON or YAML has
+        return b""
+    return hashlib.blake2b(words, digest_size=16).digest()
 
 
 def _content(record: SubjectRecord) -> tuple[bytes, list[tuple[str, int, bytes]]]:

@@ -92,8 +92,9 @@ class Register:
         """
         touched: set[str] = set()
         if complete:
-            self._holdings.undoubt()
-            self._forget_answers()
+            touched.update(self._holdings.undoubt())
+            for doubted in touched:
+                self._forget_answers(doubted)
         for raw in raw_records:
             subject, before = self._holdings.take(raw, t_s)
             if subject is not None:
