@@ -25,7 +25,7 @@ from gateway.control import ControlServer, Request
 from gateway.custody import Custody
 from gateway.desk import Desk
 from gateway.errors import GatewayError, NotConnectedError, RefusedError
-from gateway.hearing import consent_sources_of, radios_of, relay_of, sources_of
+from gateway.hearing import consent_sources_of, forgetting, radios_of, relay_of, sources_of
 from gateway.lanes import Lanes
 from gateway.links import LOOPBACK, Link, words_of
 from gateway.model import ConsentSignal
@@ -121,6 +121,7 @@ class _Running:
             if hang_up.is_set():
                 group.create_task(self._reload())
             hearing = [group.create_task(source.run()) for source in self._sources]
+            hearing.append(group.create_task(forgetting(self._assembly.profiles)))
             relaying = [group.create_task(self._relay.run())] if self._relay else []
             pumping = group.create_task(self._pump.run())
             keeping = group.create_task(self._custody.run())
@@ -221,6 +222,7 @@ async def _only_relay(
         radios = list(radios_of(assembly, relay.hear, clock))
         relay.radios += (radio.link for radio in radios)
         tasks = [group.create_task(relay.run()), *(group.create_task(radio.run()) for radio in radios)]
+        tasks.append(group.create_task(forgetting(assembly.profiles)))
         notifier.ready()
         links = [relay.link, *relay.radios]
         tasks.append(group.create_task(notifier.watch(lambda: relay.progress, lambda: words_of(links))))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterator
+from typing import NoReturn
 
 from gateway.access import endpoint_of, http_place_of
 from gateway.assembly import Assembly
@@ -13,6 +15,7 @@ from gateway.counts import Counts
 from gateway.lanes import Lanes
 from gateway.model import Sighting, Signal
 from gateway.profiles import Profiles
+from gateway.recent import STRANGER_S
 from gateway.sources import Clock, Hear, Source
 from gateway.sources.ble import BleSource
 from gateway.sources.consent_http import ConsentHttp
@@ -125,6 +128,13 @@ def is_identifying(profiles: Profiles, structure: bytes, counts: Counts) -> bool
     """Whether an AD structure alone carries an identity, if only for who has its key."""
     heard = profiles.heard(Sighting(0.0, "", "", "", 0.0, structure), counts)
     return bool(heard.identities) or any(sealed.kind == "eid" for sealed in heard.sealed)
+
+
+async def forgetting(profiles: Profiles) -> NoReturn:
+    """Who was heard lately, by those that ask the profiles beside the pipeline."""
+    while True:
+        await asyncio.sleep(STRANGER_S)
+        profiles.forget()
 
 
 def _both(hear: Hear, relay: Relay | None) -> Hear:

@@ -7,6 +7,7 @@ task woken; paho gets every other packet, so that connecting, keeping alive and 
 from __future__ import annotations
 
 import ssl
+import time
 from typing import Any
 
 import aiomqtt
@@ -15,6 +16,7 @@ from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
 from gateway.mqtt_packets import PacketStream, Publish
+from gateway.recent import STRANGER_S
 
 READ_BYTES = 1 << 16
 READS = 32
@@ -31,6 +33,7 @@ class Intake:
         self._paho: PahoClient = client._client
         self._receive = self._paho._sock_recv
         self._stream = PacketStream(publish, self._give, is_v5=is_v5)
+        self._fresh_since_s = time.monotonic()
         self._given = b""
         """What paho may read."""
         self._has_ended = False
@@ -74,6 +77,9 @@ class Intake:
         if self._paho._ping_t:  # who sends is alive: the answer to a ping may stand behind a minute's flood
             self._paho._ping_t = 0.0
         self._stream.feed(chunk)
+        if (now_s := time.monotonic()) - self._fresh_since_s > STRANGER_S:
+            self._stream.forget()
+            self._fresh_since_s = now_s
         return len(chunk) == READ_BYTES or isinstance(self._paho._sock, ssl.SSLSocket)
 
     def _give(self, packet: bytes) -> None:

@@ -48,6 +48,10 @@ class PacketStream:
             self._chunks = [chunk[rest:]]
             self._held = len(chunk) - rest
 
+    def forget(self) -> None:
+        """Topics of late, which may name anybody; they are only kept to be quick."""
+        self._topics.clear()
+
     def _walk(self, data: bytes) -> int:
         """Where the first packet begins that is not whole; `_needed` says how long it will be."""
         start, end = 0, len(data)

@@ -87,6 +87,7 @@ class Tracker:
         return self._core.observe(run) + self._core.advance(self._reached_s)
 
     def advance(self, t_s: float) -> list[Presence]:
+        self._identification.fade(t_s)
         return self._core.advance(t_s)
 
     def counted(self) -> Counts:

@@ -48,6 +48,9 @@ class Told:
     def with_bind_keys(self, keys: object) -> Told:  # noqa: ARG002
         return self
 
+    def forget(self) -> None:
+        pass
+
 
 def heard(
     *identities: str, address: str = "c3:00:00:00:00:01", address_type: str = "random", receiver: str = "pi-01",

@@ -113,6 +113,9 @@ class Beacons:
     def with_bind_keys(self, keys: object) -> Beacons:  # noqa: ARG002
         return self
 
+    def forget(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize(("distinct", "readings"), [(10, 40), (40, 10)])
 def test_a_hydrometer_in_a_survey_ends_as_a_count(distinct: int, readings: int) -> None:

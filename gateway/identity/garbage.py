@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final, Literal
 
+from gateway.identity.trace import trace
+
 WINDOW_S: Final = 600.0
 MOST_OF_ADDRESS: Final = 10
 """Identities that one address may show within the window."""
@@ -26,43 +28,47 @@ OF_MANY_SENDERS: Final = ("tag:", "mac:")
 
 
 class _Recent:
-    """The newest names, one more than are believed."""
+    """Traces of the newest names, one more than are believed."""
 
     __slots__ = ("_most", "_names")
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._names: OrderedDict[str, float] = OrderedDict()
+        self._names: OrderedDict[int, tuple[float, int]] = OrderedDict()
+        """When it was noted last, and the trace of its family."""
 
     def __len__(self) -> int:
         return len(self._names)
 
     @property
     def newest_s(self) -> float:
-        return next(reversed(self._names.values()), float("inf"))
+        return next(reversed(self._names.values()), (float("inf"), 0))[0]
 
-    def note(self, name: str, t_s: float) -> None:
-        self._names[name] = t_s
+    def note(self, name: int, family: int, t_s: float) -> None:
+        self._names[name] = t_s, family
         self._names.move_to_end(name)
         if len(self._names) > self._most + 1:
             self._names.popitem(last=False)
 
-    def of_family(self, family: str, t_s: float) -> int:
+    def of_family(self, family: int, t_s: float) -> int:
         """Names of one family that were noted within the window."""
         since_s = t_s - WINDOW_S
-        return sum(at_s >= since_s and name.startswith(family) for name, at_s in self._names.items())
+        return sum(at_s >= since_s and family == of for at_s, of in self._names.values())
 
     def is_crowded(self, t_s: float) -> bool:
         """Whether more names than believed were noted within the window."""
-        return len(self._names) > self._most and next(iter(self._names.values())) >= t_s - WINDOW_S
+        return len(self._names) > self._most and next(iter(self._names.values()))[0] >= t_s - WINDOW_S
 
 
 class Garbage:
-    """Watches which identities come from where, in bounded memory: the address silent for longest goes."""
+    """Watches which identities come from where, in bounded memory: the address silent for longest goes.
+
+    Neither is kept, only what tells that one came again (`trace`).
+    """
 
     def __init__(self) -> None:
-        self._addresses: OrderedDict[str, _Recent] = OrderedDict()
-        self._families: OrderedDict[str, _Recent] = OrderedDict()
+        self._addresses: OrderedDict[int, _Recent] = OrderedDict()
+        self._families: OrderedDict[int, _Recent] = OrderedDict()
 
     def disbelieved(
         self, address: str, identities: Iterable[tuple[str, bool]], t_s: float
@@ -75,17 +81,17 @@ class Garbage:
         found: dict[str, Literal["garbage_address", "garbage_family"]] = {}
         _fade(self._addresses, t_s)
         _fade(self._families, t_s)
-        shown = _entry(self._addresses, address, MOST_OF_ADDRESS, ADDRESSES) if address else None
+        shown = _entry(self._addresses, trace(address), MOST_OF_ADDRESS, ADDRESSES) if address else None
         for identity, is_ours in identities:
             is_changing = False
+            name, family = trace(identity), trace(_family(identity))
             if shown is not None:
-                shown.note(identity, t_s)
+                shown.note(name, family, t_s)
                 if len(shown) > CHANGING:
-                    is_changing = shown.of_family(_family(identity), t_s) > CHANGING
+                    is_changing = shown.of_family(family, t_s) > CHANGING
             if is_changing or not (is_ours or identity.startswith(OF_MANY_SENDERS)):
-                family = _family(identity)
                 members = _entry(self._families, family, MOST_OF_FAMILY, FAMILIES)
-                members.note(identity, t_s)
+                members.note(name, family, t_s)
                 if members.is_crowded(t_s):
                     found[identity] = "garbage_family"
             if shown is not None and shown.is_crowded(t_s):
@@ -100,13 +106,13 @@ def _family(identity: str) -> str:
     return identity.rsplit(":", 1 if identity.startswith(("eddystone:", "tag:")) else 2)[0] + ":"
 
 
-def _fade(entries: OrderedDict[str, _Recent], t_s: float) -> None:
+def _fade(entries: OrderedDict[int, _Recent], t_s: float) -> None:
     """Who was silent for longer than the window is forgotten."""
     while entries and next(iter(entries.values())).newest_s < t_s - WINDOW_S:
         entries.popitem(last=False)
 
 
-def _entry(entries: OrderedDict[str, _Recent], name: str, most: int, room: int) -> _Recent:
+def _entry(entries: OrderedDict[int, _Recent], name: int, most: int, room: int) -> _Recent:
     found = entries.get(name)
     if found is None:
         found = entries[name] = _Recent(most)

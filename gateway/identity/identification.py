@@ -5,6 +5,7 @@ Of an unknown device only the receiver's last-heard time and a count remain (DES
 
 from __future__ import annotations
 
+import math
 from typing import Final, Protocol
 
 from gateway.counts import Counts
@@ -15,6 +16,7 @@ from gateway.profiles import Assembler, Part
 from gateway.profiles.ble import Heard
 from gateway.profiles.decoded import BindKeys
 from gateway.profiles.telemetry import TelemetryMemory
+from gateway.recent import STRANGER_S
 from gateway.settings.identity_keys import IdentityKeys
 
 SWAPPED_WITHIN_DEG = 0.1
@@ -47,6 +49,7 @@ class Reader(Protocol):
     def read(self, message: Message, counts: Counts) -> list[Item]: ...
     def heard(self, sighting: Sighting, counts: Counts) -> Heard: ...
     def with_bind_keys(self, keys: BindKeys) -> Reader: ...
+    def forget(self) -> None: ...
 
 
 class Identification:
@@ -69,6 +72,7 @@ class Identification:
         self._enrolment = enrolment
         self._counts = counts
         self._assembler = Assembler(counts)
+        self._fresh_since_s = -math.inf
         self.know(site)
 
     def know(self, site: SiteMap) -> None:
@@ -83,9 +87,16 @@ class Identification:
         None for what concerns nobody, and for the part of a fix that completes none: its `subject` says
         whether it concerns somebody.
         """
+        self.fade(signal.t_s)
         if isinstance(signal, Sighting):
             return [(signal, self._reading(signal))]
         return [(item, self._observation(item)) for item in self._profiles.read(signal, self._counts)]
+
+    def fade(self, t_s: float) -> None:
+        """Of who is nobody's business nothing that names it is kept, see `STRANGER_S`."""
+        if not 0 <= t_s - self._fresh_since_s < STRANGER_S:
+            self._profiles.forget()
+            self._fresh_since_s = t_s
 
     def rekey(self, keys: IdentityKeys) -> None:
         """Other identity keys from now on."""

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from gateway.counts import Counts
 from gateway.identity.aes import Encrypt, encryption
+from gateway.identity.trace import trace
 from gateway.profiles.ble import is_resolvable
 
 NEW_PER_SECOND: Final = 20
@@ -28,6 +29,7 @@ RESOLVED_S: Final = 3600.0
 FOREIGN_S: Final = 900.0
 _PADDING: Final = bytes(13)
 
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -49,8 +51,9 @@ class ResolvableAddresses:
         self._keys: list[tuple[str, Encrypt]] = []
         self._resolved: OrderedDict[str, tuple[str, float]] = OrderedDict()
         """Identity of an address, and when it was found."""
-        self._foreign: OrderedDict[str, float] = OrderedDict()
-        self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._foreign: OrderedDict[int, float] = OrderedDict()
+        self._waiting: OrderedDict[int, None] = OrderedDict()
+        """Traces: whose address it is does not matter."""
         self._second = -math.inf
         self._tried = self._tried_first_heard = 0
         self.rekey(irks)
@@ -72,46 +75,48 @@ class ResolvableAddresses:
         known = self._resolved.get(address)
         if known is not None and t_s - known[1] <= RESOLVED_S:
             return known[0]
-        foreign_s = self._foreign.get(address)
+        heard = trace(address)
+        foreign_s = self._foreign.get(heard)
         if foreign_s is not None and t_s - foreign_s <= FOREIGN_S:
             return ""
         rpa = _address_bytes(address)
         if rpa is None:
             return ""
-        if not self._may_try(address, t_s):
+        if not self._may_try(heard, t_s):
             self._counts.count("identity", "rpa_deferred")
             return ""
         return self._try(address, rpa, t_s)
 
-    def _may_try(self, address: str, t_s: float) -> bool:
+    def _may_try(self, heard: int, t_s: float) -> bool:
         second = math.floor(t_s)
         if second > self._second:
             self._second, self._tried, self._tried_first_heard = second, 0, 0
-        first_heard = address not in self._waiting
+        first_heard = heard not in self._waiting
         if self._tried >= NEW_PER_SECOND or (
             first_heard and self._tried_first_heard >= FIRST_HEARD_PER_SECOND
         ):
-            _remember(self._waiting, address, None)
+            _remember(self._waiting, heard, None)
             return False
         self._tried += 1
         self._tried_first_heard += first_heard
         return True
 
     def _try(self, address: str, rpa: bytes, t_s: float) -> str:
-        self._waiting.pop(address, None)
+        heard = trace(address)
+        self._waiting.pop(heard, None)
         for identity, encrypt in self._keys:
             if ah(encrypt, rpa[:3]) == rpa[3:]:
                 self._counts.count("identity", "rpa_resolved")
                 _remember(self._resolved, address, (identity, t_s))
                 return identity
         self._counts.count("identity", "rpa_foreign")
-        _remember(self._foreign, address, t_s)
+        _remember(self._foreign, heard, t_s)
         return ""
 
 
-def _remember(cache: OrderedDict[str, V], address: str, value: V) -> None:
-    cache.pop(address, None)
-    cache[address] = value
+def _remember(cache: OrderedDict[K, V], key: K, value: V) -> None:
+    cache.pop(key, None)
+    cache[key] = value
     if len(cache) > REMEMBERED:
         cache.popitem(last=False)
 

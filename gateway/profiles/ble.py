@@ -123,6 +123,11 @@ class BleIndex:
             counts.count(room, outcome)
         return Heard(heard.identities, heard.telemetry, (*heard.sealed, *sealed))
 
+    def forget(self) -> None:
+        """What was heard lately; it is only kept to be quick."""
+        self._known.clear()
+        self._addresses.clear()
+
     def claims(self, adv: bytes, address: str = "") -> list[Decoded]:
         """What every profile that an advertisement belongs to says of it."""
         return self._claims(self._tries(adv), adv, address)

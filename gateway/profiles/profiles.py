@@ -96,6 +96,16 @@ class Profiles:
         kept = [p for p in self._all if isinstance(p, BleProfile) or names is None or p.profile in names]
         return Profiles(kept, site, ble=self._ble)
 
+    def forget(self) -> None:
+        """Advertisements and topics heard lately, which may name anybody; they are only kept to be quick."""
+        self._ble.forget()
+        self._forget_topics()
+
+    def _forget_topics(self) -> None:
+        self._topics.clear()
+        self._quick.clear()
+        self._vehicle_topics.clear()
+
     def read(self, message: Message, counts: Counts) -> list[Sighting | Fix | Part]:
         """The observations in a message, in its order; empty when there are none."""
         quick = self._quick.get(message.topic)
@@ -163,9 +173,7 @@ class Profiles:
                 if parts is not None:
                     claims.append((reader, parts if reader.accepts(parts) else None))
             if len(self._topics) >= CACHED_TOPICS:
-                self._topics.clear()
-                self._quick.clear()
-                self._vehicle_topics.clear()
+                self._forget_topics()
             if levels:
                 self._remember(topic, claims)
         return claims

@@ -24,6 +24,7 @@ from bleak.exc import BleakDBusError
 from gateway.counts import Counts
 from gateway.links import Link, full_jitter
 from gateway.model import Sighting
+from gateway.recent import Recent
 from gateway.sources import Clock, Hear
 from gateway.sources.bluez import (
     STOP_S,
@@ -38,8 +39,6 @@ from gateway.sources.bluez import (
 _LOOK_S: Final = 1.0
 """How often to see whether another scanner of this process has had bleak's connection closed."""
 _MOST_SCANS_BETWEEN_RESETS: Final = 64
-_REMEMBERED: Final = 4096
-"""Devices whose last report is kept; addresses rotate for years, memory does not grow."""
 
 # AD types, Bluetooth Assigned Numbers §2.3
 _UUIDS_16: Final = 0x03
@@ -109,7 +108,8 @@ class BleSource:
             f"nothing heard for {silence_s:g} s, scanning anew; if that stays, restart the machine"
         )
         self._retry_s = retry_base_s, retry_cap_s
-        self._latest: dict[str, tuple[object, object, int]] = {}
+        self._latest: Recent[str, tuple[object, object, int]] = Recent()
+        """Reports by the device's path, which holds its address."""
         self._heard_s = 0.0
         self._deaf = False
         self._in_vain = 0
@@ -174,6 +174,7 @@ class BleSource:
         bus = await bleaks_bus()
         while (left_s := self._heard_s + self._silence_s - time.monotonic()) > 0:
             await asyncio.wait({lost}, timeout=min(left_s, _LOOK_S))
+            self._latest.fade(time.monotonic())
             if lost.done():
                 return lost.result()
             if bus is not None and not bus.connected:
@@ -188,13 +189,12 @@ class BleSource:
             return
         path, props = data.platform_data
         latest = (props.get("ManufacturerData"), props.get("ServiceData"), data.rssi)
-        if _unchanged(self._latest.get(path), latest):
+        before, now_s = self._latest.get(path), time.monotonic()
+        self._latest.put(path, latest, now_s)
+        if _unchanged(before, latest):
             self._counts.count("ble", "unchanged")
             return
-        if len(self._latest) >= _REMEMBERED:
-            self._latest.clear()
-        self._latest[path] = latest
-        self._heard_s = time.monotonic()
+        self._heard_s = now_s
         self._in_vain = 0
         if self._deaf:
             self._deaf = False

@@ -12,10 +12,9 @@ from msgspec.structs import replace
 
 from gateway.model import Sighting
 from gateway.profiles.ble import is_resolvable
+from gateway.recent import Recent
 
 AddressKind = Literal["public", "resolvable"]
-REMEMBERED: Final = 4096
-"""Advertisements whose remainder is kept: a device repeats the same bytes many times a second."""
 MOST_BYTES: Final = 1650
 """Longest chain of an extended advertisement (Core Vol 6 Part B §2.3.4.9)."""
 
@@ -37,17 +36,16 @@ class IdentityFrames:
     def __init__(self, identifies: Callable[[bytes], bool], addresses: Collection[AddressKind]) -> None:
         self._identifies = identifies
         self._addresses = frozenset(addresses)
-        self._known: dict[bytes, bytes] = {}
+        self._known: Recent[bytes, bytes] = Recent()
+        """What is left of an advertisement: a device repeats the same bytes many times a second."""
 
     def reduced(self, sighting: Sighting) -> Sighting | None:
         """The sighting with those AD structures that identify; None where nothing does."""
         adv = self._known.get(sighting.adv)
         if adv is None:
             adv = b"".join(s for s in structures(sighting.adv[:MOST_BYTES]) if self._identifies(s))
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
             if len(sighting.adv) <= MOST_BYTES:
-                self._known[sighting.adv] = adv
+                self._known.put(sighting.adv, adv, sighting.t_s)
         if not adv and _address_kind(sighting) not in self._addresses:
             return None
         return sighting if adv == sighting.adv else replace(sighting, adv=adv)
