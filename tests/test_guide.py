@@ -37,12 +37,11 @@ class Somebody:
 
     async def ask(self, question: str) -> str:
         self.lines.append(question)
-        self.at = question.removeprefix("stand at ").partition(",")[0]
+        self.at = question.removeprefix("stand ").removeprefix("at ").partition(",")[0]
         return self._answers.pop(0) if self._answers else ""
 
     def say(self, line: str) -> None:
-        if not line.startswith("\r"):
-            self.lines.append(line)
+        self.lines.append(line)
 
 
 async def beside(telling: Callable[[], Awaitable[None]], walking: Awaitable[guide.Walk]) -> guide.Walk:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from gateway import assembly, recording
+from gateway import assembly, progress, recording
 from gateway.calibration import fit, samples, separations
 from gateway.clock import PipelineClock
 from gateway.consent import Keys
@@ -34,7 +34,7 @@ BATCH = 1_000
 LISTEN_S = 5.0
 """So long the loudest device is looked for, where none is named."""
 POLL_S = 0.2
-OUTSIDE = "outside of all zones (aisles, beside the store)"
+OUTSIDE = "outside of all zones (an aisle)"
 KEYS = "Enter to begin, s to skip, q to end"
 SILENT = "nothing was heard: is the device on, and do its adverts reach a receiver of the map?"
 
@@ -53,13 +53,13 @@ class Ears:
     def __init__(self, identification: Identification, lanes: Lanes) -> None:
         self._identification, self._lanes = identification, lanes
 
-    async def listen(self, stand_s: float, progress: Callable[[int], None]) -> list[Reading]:
-        """For so many seconds; `progress` is told the seconds that are left."""
+    async def listen(self, stand_s: float, tell: Callable[[int, Sequence[Reading]], None]) -> list[Reading]:
+        """For so many seconds; `tell` gets the seconds that are left, and what was heard so far."""
         loop = asyncio.get_running_loop()
         until_s, heard = loop.time() + stand_s, list[Reading]()
         self._drain()
         while (left_s := until_s - loop.time()) > 0:
-            progress(round(left_s))
+            tell(round(left_s), heard)
             await asyncio.sleep(min(left_s, 1.0))
             heard += self._drain()
         return heard
@@ -134,7 +134,7 @@ async def _follow(path: Path, lanes: Lanes) -> None:
 
 async def _loudest(ears: Ears, terminal: Terminal) -> str:
     await terminal.ask("hold the device that you carry close to a receiver, and press Enter")
-    heard = await ears.listen(LISTEN_S, lambda _: None)
+    heard = await ears.listen(LISTEN_S, lambda *_: None)
     if not heard:
         raise GatewayError(SILENT)
     loudest = max(heard, key=lambda r: (r.rssi_dbm, r.device))
@@ -145,14 +145,18 @@ async def _loudest(ears: Ears, terminal: Terminal) -> str:
 async def _through(site: SiteMap, walk: Walk, ears: Ears, stand_s: float, terminal: Terminal) -> Walk:
     links = tuple(a.id for a in (*site.receivers, *site.beacons))
     for zone in [*(zone.id for zone in leaves(site)), None]:
-        answer = await terminal.ask(f"stand at {zone or OUTSIDE}, {stand_s:g} s, moving about; {KEYS}")
+        answer = await terminal.ask(
+            f"stand {f'at {zone}' if zone else OUTSIDE}, {stand_s:g} s, moving about; {KEYS}"
+        )
         if answer == "q":
             break
         if answer == "s":
             continue
-        heard = await ears.listen(stand_s, lambda left_s: terminal.say(f"\r  {left_s} s "))
-        terminal.say("\r        \r")
-        mine = [r for r in heard if r.device == walk.device]
+        with progress.Line() as line:
+            heard = await ears.listen(
+                stand_s, lambda left_s, so_far: line.show(f"  {left_s} s, {_samples(_of(walk, so_far))}")
+            )
+        mine = _of(walk, heard)
         if mine:
             walk.entries += [Label(mine[0].t_s - 0.001, walk.device, zone), *mine]
             walk.last_s = mine[-1].t_s
@@ -162,13 +166,21 @@ async def _through(site: SiteMap, walk: Walk, ears: Ears, stand_s: float, termin
     return walk
 
 
+def _of(walk: Walk, heard: Sequence[Reading]) -> list[Reading]:
+    return [reading for reading in heard if reading.device == walk.device]
+
+
+def _samples(mine: Sequence[Reading]) -> str:
+    return f"{len(mine)} samples from {len({r.link for r in mine})} receivers"
+
+
 def _done(
     mine: Sequence[Reading], zone: str | None, walk: Walk, site: SiteMap, links: tuple[str, ...]
 ) -> str:
     """One line of what this place has brought, against the places so far."""
     if not mine:
         return SILENT
-    line = f"done, {len(mine)} samples from {len({r.link for r in mine})} receivers"
+    line = f"done, {_samples(mine)}"
     if zone is None:
         return line
     told = {s.zone: s for s in separations(fit(samples(walk.entries, links), site, links).calibration)}
