@@ -27,6 +27,8 @@ class Decision(Struct, frozen=True):
     """Record ids that permit it."""
     denied: list[str]
     """Why not, where it is denied everywhere; else empty."""
+    asked_zones: int = 0
+    """How many zones and fences the purpose asks for."""
 
 
 class Explanation(Struct, frozen=True):
@@ -42,6 +44,14 @@ class Explanation(Struct, frozen=True):
     doubt: str | None
     """Why nothing at all may leave now; None: each consent decides."""
     decisions: list[Decision]
+    is_replayed: bool = False
+    """From a recording: by the map and settings it was replayed with, which need not be those of then."""
+    recorded_to_s: float | None = None
+    """Where the recording ended before this: it is so only if nothing more was heard."""
+    identities: list[str] = []
+    """Of the subject's record, those by which it would be known."""
+    unknown: int = 0
+    """Signals of devices that nobody enrolled, since the start."""
 
 
 def explain(
@@ -51,9 +61,12 @@ def explain(
     event: dict[str, Any] | None = None,
     told: list[str] | None = None,
     said: Sequence[dict[str, Any]] = (),
+    is_replayed: bool = False,
+    recorded_to_s: float | None = None,
 ) -> Explanation:
     """At the core's time."""
     core = assembly.pipeline.explain(subject)
+    record = assembly.register.record_of(subject)
     return Explanation(
         subject,
         core.t_s,
@@ -63,6 +76,10 @@ def explain(
         core,
         assembly.register.doubt(core.t_s),
         list(decisions(assembly, subject, event["t"] if event else core.t_s, core.t_s)),
+        is_replayed,
+        recorded_to_s,
+        list(record.identities) if record else [],
+        assembly.counts.by_room().get("identity", {}).get("unknown", 0),
     )
 
 
@@ -87,6 +104,7 @@ def decisions(assembly: Assembly, subject: str, t_s: float, now_s: float) -> Ite
                 list(permits),
                 sorted({permit.record_id for permit in permits.values()}),
                 [] if permits else sorted(reasons),
+                len(verdicts),
             )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from gateway.core.explaining import Driven, Listened, OpenRecord, Visit
-from gateway.explanation import Explanation
+from gateway.explanation import Decision, Explanation
 
 BELIEVED = 0.01
 """Less probable zones are not told."""
@@ -26,13 +26,15 @@ def story(explanation: Explanation, zone: tzinfo) -> Iterator[str]:
     now_s, event, core = explanation.t_s, explanation.event, explanation.core
     day = f"{datetime.fromtimestamp(now_s, zone):%Y-%m-%d}"
     if event is not None:
-        yield f"{day} {clock(event['t'])}: {explanation.subject} {_what(event)}"
+        yield f"{day} {clock(event['t'])} ({zone}): {explanation.subject} {_what(event)}"
     else:
-        yield f"{explanation.subject} at {clock(now_s)} on {day}"
+        yield f"{explanation.subject} at {clock(now_s)} on {day} ({zone})"
         for earlier in explanation.said:
             yield f"  said at {clock(earlier['t'])}: {_what(earlier)}"
+    if explanation.recorded_to_s is not None:
+        yield f"  the recording ends at {clock(explanation.recorded_to_s)}: so if nothing more was heard"
     if not core.radio and not core.driven:
-        yield "  nothing was heard of it that is still remembered: no device, or none with a usable consent"
+        yield f"  {_unheard(explanation)}"
     for device in core.radio:
         yield f"  {device.device}"
         for line in _by_radio(device, clock):
@@ -47,10 +49,18 @@ def story(explanation: Explanation, zone: tzinfo) -> Iterator[str]:
         yield f"  {line}"
 
 
+def _unheard(explanation: Explanation) -> str:
+    if not explanation.identities:
+        return "nobody is enrolled by this name, or no device of theirs"
+    devices = ", ".join(explanation.identities)
+    foreign = f"{explanation.unknown:,} signals came of devices that nobody enrolled"
+    return f"nothing is remembered of {devices}: not heard, or no consent permits it; {foreign}"
+
+
 def _what(event: dict[str, Any]) -> str:
     threshold = f" ({event['threshold_s']:g} s)" if event.get("threshold_s") else ""
     reason = event["evidence"].get("reason")
-    sure = f"{event['confidence']:.0%} sure"
+    sure = f"confidence {event['confidence']:.0%}"
     return f"{event['change']} {event['zone']}{threshold}, {sure}" + (f", by {reason}" if reason else "")
 
 
@@ -63,10 +73,12 @@ def _by_radio(device: Listened, clock: Clock) -> Iterator[str]:
     if device.dead:
         yield f"dead, so that their silence says nothing: {', '.join(device.dead)}"
     believed = [f"{zone or 'outside'} {p:.0%}" for zone, p in device.beliefs.items() if p >= BELIEVED]
-    yield f"believed, by {'a walk' if device.calibrated else 'the map alone'}: {', '.join(believed)}"
+    when = "" if device.heard else " when it was last heard"
+    yield f"believed{when}, by {'a walk' if device.calibrated else 'the map alone'}: {', '.join(believed)}"
     new = ", as it has only just moved" if device.is_new else ""
-    moves = f"another zone is believed from {device.needs:.0%}{new}"
-    yield f"the first of them since {clock(device.best_since_s)}; {moves}"
+    likeliest = max(device.beliefs, key=device.beliefs.__getitem__, default="") or "outside"
+    moves = f"another zone would have to be believed to {device.needs:.0%}{new}"
+    yield f"{likeliest} is the likeliest since {clock(device.best_since_s)}; {moves}"
     if device.holds and device.leaves_s is not None:
         yield f"said to be in {device.holds}; given up at {clock(device.leaves_s)} unless it is heard there"
     else:
@@ -106,7 +118,7 @@ def _open(stay: OpenRecord, now_s: float, clock: Clock) -> str:
         line += f", told of {stay.announced_s:g} s"
     if stay.next_threshold_s is not None:
         line += f", next at {stay.next_threshold_s:g} s"
-    return f"{line}; {stay.confidence:.0%} sure, last evidence inside at {clock(stay.last_inside_s)}"
+    return f"{line}; confidence {stay.confidence:.0%}, last evidence inside at {clock(stay.last_inside_s)}"
 
 
 def _who_may_know(explanation: Explanation) -> Iterator[str]:
@@ -122,7 +134,13 @@ def _who_may_know(explanation: Explanation) -> Iterator[str]:
         elif event is not None and event["change"] not in decision.changes:
             yield f"{who} not told of `{event['change']}`"
         else:
-            where = "" if event else f" in {len(decision.permitted_zones)} zones"
+            where = "" if event else f" {_share(decision)}"
             yield f"{who} yes{where}, by consent {', '.join(decision.consents)}"
     if explanation.told is not None:
-        yield f"told: {', '.join(explanation.told) or 'nobody'}"
+        would = "by this map and these settings told" if explanation.is_replayed else "told"
+        yield f"{would}: {', '.join(explanation.told) or 'nobody'}"
+
+
+def _share(decision: Decision) -> str:
+    permitted, asked = len(decision.permitted_zones), decision.asked_zones
+    return "everywhere" if permitted == asked else f"in {permitted} of {asked} zones and fences"

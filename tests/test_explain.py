@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import shutil
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -106,11 +109,11 @@ def replay(day: Path, *options: str) -> Result:
 def test_the_state_at_a_time_as_a_story(day: Path) -> None:
     said = replay(day, "--explain", "card-1001", "--at", "09:02:30").stdout
     for line in (
-        r"card-1001 at 09:02:30 on 2025-12-22",
-        r"  said at 09:0\d:\d\d: entered car-park, \d+% sure",
+        r"card-1001 at 09:02:30 on 2025-12-22 \(Europe/Berlin\)",
+        r"  said at 09:0\d:\d\d: entered car-park, confidence \d+%",
         r"    said to be in cereals; given up at 09:02:\d\d unless it is heard there",
         r"    car-park: inside; the fix lies \d+ m inside \(\d+% sure\); silence decides at 21:02:\d\d",
-        r"  parking-operator for dpv:ServiceProvision: yes in 1 zones, by consent demo-anna-parking",
+        r"  parking-operator for dpv:ServiceProvision: yes everywhere, by consent demo-anna-parking",
     ):
         assert re.search(f"^{line}$", said, re.MULTILINE), line
     assert said == replay(day, "--explain", "card-1001", "--at", "2025-12-22T08:02:30Z").stdout
@@ -135,6 +138,44 @@ def test_each_event_with_what_it_came_of_and_who_was_told(day: Path) -> None:
     assert entered.t_s == entered.event["emitted"]
 
 
+def test_what_comes_after_the_last_line_says_so(day: Path, tmp_path: Path) -> None:
+    """A recording that is cut off, or still being written: a stay that ends by silence may have gone on."""
+    lines = gzip.decompress((day / "day.jsonl.gz").read_bytes()).splitlines(keepends=True)
+    cut = tmp_path / "cut.jsonl"
+    until_s = datetime.fromisoformat("2025-12-22T08:02:30Z").timestamp()
+    cut.write_bytes(b"".join(line for line in lines if json.loads(line)["t"] <= until_s))
+    config = str(day / "config")
+    told = CliRunner().invoke(main, ["replay", str(cut), "--config", config, "--explain", "card-1001"]).stdout
+    last_s = max(json.loads(line)["t"] for line in cut.read_bytes().splitlines())
+    ends = f"the recording ends at {datetime.fromtimestamp(last_s, ZoneInfo('Europe/Berlin')):%H:%M:%S}"
+    after = [story for story in told.split("\n\n") if ends in story]
+    assert after
+    assert all(" left " in story or " dwelled " in story for story in after)
+    assert ends not in told.split("\n\n")[0]
+    assert "by this map and these settings told: " in told
+
+
+@pytest.mark.parametrize(
+    ("moment", "began"), [("08:00:00", True), ("2025-12-21T09:02:30Z", True), ("23:59:00", False)]
+)
+def test_a_time_before_the_recording_is_an_error(day: Path, moment: str, began: bool) -> None:
+    result = CliRunner().invoke(
+        main,
+        [
+            "replay",
+            str(day / "day.jsonl.gz"),
+            "--config",
+            str(day / "config"),
+            "--explain",
+            "card-1001",
+            "--at",
+            moment,
+        ],
+    )
+    assert result.exit_code == (1 if began else 0)
+    assert ("--at: the recording begins at 2025-12-22 09:0" in result.output) is began
+
+
 def test_who_withdrew_is_not_explained(day: Path) -> None:
     """The demo's subject without a usable consent: nothing was kept, so there is nothing to tell."""
     records = json.loads(json.dumps(msgspec.yaml.decode((day / "config" / "consent.yaml").read_bytes())))
@@ -142,7 +183,8 @@ def test_who_withdrew_is_not_explained(day: Path) -> None:
         :1
     ]
     said = replay(day, "--explain", nobody, "--at", "09:05:00")
-    assert "nothing was heard of it that is still remembered" in said.stdout
+    assert "nothing is remembered of ibeacon:" in said.stdout
+    assert "signals came of devices that nobody enrolled" in said.stdout
     assert "no (" in said.stdout
     assert "no event of" in said.stderr
 
@@ -195,7 +237,7 @@ async def test_a_running_gateway_explains_itself(place: Place) -> None:
         assert code == 0
         assert "heard by: pi-01 -45 dBm" in text
         assert "said to be in cereals" in text
-        assert "platform for dpv:PersonalisedBenefits: yes in 3 zones, by consent anna/c-1" in text
+        assert "platform for dpv:PersonalisedBenefits: yes everywhere, by consent anna/c-1" in text
         _, line = await why(place, "--json")
         found = msgspec.json.decode(line, type=Explanation)
         assert next(iter(found.core.radio[0].beliefs)) == "cereals"

@@ -143,11 +143,16 @@ class _Counted:
     def __init__(self, signals: Iterable[Signal], most: int | None) -> None:
         self._signals = islice(signals, most)
         self.taken = 0
+        self.ended_s: float | None = None
+        """When the last of them was, as soon as there are no more."""
 
     def __iter__(self) -> Iterator[Signal]:
+        last_s = None
         for signal in self._signals:
             self.taken += 1
+            last_s = signal.t_s if last_s is None else max(last_s, signal.t_s)
             yield signal
+        self.ended_s = last_s
 
 
 def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: stages.Emit) -> Counts:
@@ -167,9 +172,15 @@ def _survey(signals: Iterable[Signal], directory: Path, wanted: Wanted, emit: st
 def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject: str) -> None:
     assembled, configuration = _assembled(directory, wanted, _keys)
     zone = ZoneInfo(configuration.site.timezone)
-    signals = iter(_with_consent(signals, configuration))
+    counted = _Counted(_with_consent(signals, configuration), None)
+    signals = iter(counted)
     first = next(signals, None)
-    at_s = None if wanted.at is None else moment_s(wanted.at, zone, first.t_s if first else 0.0)
+    if first is None:
+        raise RecordingError("nothing is in this recording")
+    at_s = None if wanted.at is None else moment_s(wanted.at, zone, first.t_s)
+    if at_s is not None and at_s < first.t_s:
+        begins = datetime.fromtimestamp(first.t_s, zone)
+        raise RecordingError(f"--at: the recording begins at {begins:%Y-%m-%d %H:%M:%S} ({zone})")
     said: list[dict[str, Any]] = []
     key = assembled.screen.subject_key(subject)
     with _output(wanted.out) as file:
@@ -181,7 +192,7 @@ def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject
 
         def tell(presence: Presence | None, releases: Sequence[Release]) -> None:
             if presence is None:
-                show(explain(assembled, subject, said=said))
+                show(explain(assembled, subject, said=said, is_replayed=True, recorded_to_s=counted.ended_s))
                 return
             event = msgspec.json.decode(stages.presence_line(presence))
             told = [
@@ -191,11 +202,19 @@ def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject
                 == (key, presence.zone, presence.change, presence.t_s)
             ]
             if wanted.at is None:
-                show(explain(assembled, subject, event=event, told=told))
+                replayed = explain(
+                    assembled,
+                    subject,
+                    event=event,
+                    told=told,
+                    is_replayed=True,
+                    recorded_to_s=counted.ended_s,
+                )
+                show(replayed)
             said.append(event)
 
         stages.explained(
-            [] if first is None else chain([first], signals),
+            chain([first], signals),
             assembled.pipeline,
             subject,
             at_s=at_s,
