@@ -99,7 +99,7 @@ def _remedy(expected: str, value: Any, *, has_mappings: bool) -> str:
     """How the value would be written, where it is only written wrongly; `has_mappings`: a list of those."""
     if expected == "text" and isinstance(value, int | float) and not isinstance(value, bool):
         return "; put it in quotes"
-    if expected == "a list" and isinstance(value, str | int | float) and not has_mappings:
+    if expected == "a list" and isinstance(value, str) and not has_mappings:
         return f"; write [{value}]" if len(str(value)) <= LONGEST_REMEDY else ""
     if expected == "a list" and value is None:
         return "; write [] or leave the key out"

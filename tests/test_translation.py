@@ -192,6 +192,6 @@ def test_check_speaks_the_language_that_is_asked_for(tmp_path: Path) -> None:
         return done.output
 
     assert "Warnung: floors.g.zones.eggs.at: am selben Ort wie 'milk'" in said(LC_ALL="de_DE.UTF-8")
-    assert "in Ordnung. 2 Zonen" in said("--lang", "de")
+    assert "kein Fehler. 2 Zonen" in said("--lang", "de")
     assert "warning: floors.g.zones.eggs.at: at the same place" in said("--lang", "en", LC_ALL="de_DE.UTF-8")
     assert "at the same place as 'milk'" in said("--json", LC_ALL="de_DE.UTF-8"), "JSON is for programs"

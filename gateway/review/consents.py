@@ -123,6 +123,7 @@ def _nobody(
     for name, recipient in settings.recipients.items():
         for term in recipient.purposes:
             if (name, term) not in given:
-                text = f"nobody may receive this: no record of {Directory(document.name).name} names both"
+                file = Directory(document.name).name
+                text = f"nobody may receive this: no record of {file} names '{name}' and this purpose"
                 path: Path = ("recipients", name, "purposes", term)
                 yield warning(rest, path, text, at_key=True)

@@ -8,6 +8,14 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, WithJsonSchema
 
 UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SPELLED: Final = {
+    **dict.fromkeys(["ms", "msec"], "ms"),
+    **dict.fromkeys(["s", "sec", "secs", "second", "seconds"], "s"),
+    **dict.fromkeys(["m", "min", "mins", "minute", "minutes"], "min"),
+    **dict.fromkeys(["h", "hr", "hrs", "hour", "hours"], "h"),
+    **dict.fromkeys(["d", "day", "days"], "d"),
+}
+"""Units as people write them, by the one that is read."""
 LONGEST_S: Final = 3660 * 86400.0
 _PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|min|h|d)$"
 
@@ -17,13 +25,23 @@ def seconds(text: Any) -> float:
     units = "ms, s, min, h or d"
     if isinstance(text, int | float) and not isinstance(text, bool):
         raise ValueError(f"expected a duration; write a unit after {text:g} ({units})")
+    if isinstance(text, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
+        raise ValueError(f"expected a duration; write a unit after {text} ({units})")
     match = re.fullmatch(_PATTERN, text, re.ASCII) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f"expected a duration such as 15s or 2min (units {units})")
+        hint = _meant(text) if isinstance(text, str) else ""
+        raise ValueError(f"expected a duration such as 15s or 2min (units {units}){hint}")
     duration_s = float(text.removesuffix(match[2])) * UNITS_S[match[2]]
     if not 0 < duration_s <= LONGEST_S:
         raise ValueError("expected a duration of more than 0 and at most ten years")
     return duration_s
+
+
+def _meant(text: str) -> str:
+    """How a number and its unit would be written that stand there in another way."""
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", text, re.ASCII)
+    unit = _SPELLED.get(found[2].lower()) if found else None
+    return f"; did you mean {found[1]}{unit}?" if found and unit else ""
 
 
 def step_s(text: Any) -> float:

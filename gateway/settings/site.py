@@ -40,7 +40,7 @@ ARRIVAL: Final[dict[str, model.Arrival]] = {
 def _rising(dwell_s: tuple[float, ...]) -> tuple[float, ...]:
     for low, high in pairwise(dwell_s):
         if high <= low:
-            raise ValueError(f"thresholds must rise, but {high:g} s comes after {low:g} s")
+            raise ValueError(f"thresholds must rise, but {high:g}s comes after {low:g}s")
     return dwell_s
 
 

@@ -199,7 +199,7 @@ def _receivers(vitals: Vitals, w: Words) -> str:
     rows = [
         (
             escaped(r.id),
-            _mark(not r.is_dead, w["dead"] if r.is_dead else w["alive"]),
+            _mark(not r.is_dead, w["dead" if r.is_dead else "unheard" if r.heard_s is None else "alive"]),
             escaped(_heard(r.heard_s, vitals.t_s, w)),
         )
         for r in sorted(vitals.receivers, key=lambda r: not r.is_dead)

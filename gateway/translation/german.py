@@ -230,8 +230,8 @@ CONSENT: Final = {
     "never recognised: {mistake}": "wird nie erkannt: {mistake}",
     "ends before it begins: it never permits anything":
         "endet, bevor sie beginnt: sie erlaubt nie etwas",
-    "nobody may receive this: no record of {file} names both":
-        "das darf niemand bekommen: kein Eintrag von {file} nennt beides",
+    "nobody may receive this: no record of {file} names '{name}' and this purpose":
+        "das darf niemand bekommen: kein Eintrag von {file} nennt '{name}' und diesen Zweck",
     "this is a private key: it stays with who signs":
         "dies ist ein geheimer Schlüssel: er bleibt bei dem, der signiert",
     "expected a public Ed25519 key in PEM (`openssl pkey -pubout`)":
@@ -317,6 +317,7 @@ SECRETS: Final = {
 SUMMARY: Final = {
     "warning": "Warnung",
     "fine": "in Ordnung",
+    "no problem": "kein Fehler",
     "{items} found": "{items} gefunden",
     "{n} problem": "{n} Fehler",
     "{n} problems": "{n} Fehler",
@@ -324,8 +325,8 @@ SUMMARY: Final = {
     "{n} warnings": "{n} Warnungen",
     "{n} zone": "{n} Zone",
     "{n} zones": "{n} Zonen",
-    "{n} receiver": "{n} Empfänger",
-    "{n} receivers": "{n} Empfänger",
+    "{n} receiver": "{n} Funkempfänger",
+    "{n} receivers": "{n} Funkempfänger",
     "{n} beacon": "{n} Funksender",
     "{n} beacons": "{n} Funksender",
     "{n} fence": "{n} Außenbereich",

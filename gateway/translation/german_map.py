@@ -27,8 +27,8 @@ MAP: Final = {
         "'{id}' hat Teile ({names}) und ist dort, wo sie sind",
     "a zone has a polygon or a point (at), not both":
         "eine Zone hat Ecken (polygon) oder einen Punkt (at), nicht beides",
-    "thresholds must rise, but {high} s comes after {low} s":
-        "Schwellen müssen steigen, doch {high} s kommt nach {low} s",
+    "thresholds must rise, but {high}s comes after {low}s":
+        "Schwellen müssen steigen, doch {high}s kommt nach {low}s",
     "an approach is told by one of ring_m and eta":
         "eine Annäherung hat ring_m oder eta, und nur eines davon",
     "a fence has exactly one of polygon and circle":

@@ -50,12 +50,13 @@ class Found(Struct):
             yield translated(f"{', '.join(counted)} found", language)
 
     def line(self, language: Language = "en") -> str:
-        """The one line when all is fine."""
+        """The last line where a gateway would start: all is fine, or there are warnings."""
         summary = self.summary or {}
         facts = [_counted(n, what) for what, n in summary.items() if isinstance(n, int)]
         facts = [translated(fact, language) for fact in (*facts, str(summary.get("consents", "")))]
         unseen = f"Not looked at, only the service may: {', '.join(self.unseen)}"
-        sentences = [translated("fine", language), ", ".join(facts)]
+        verdict = "no problem" if self.warnings else "fine"
+        sentences = [translated(verdict, language), ", ".join(facts)]
         sentences += [translated(unseen, language)] if self.unseen else []
         return f"{self.directory}: {'. '.join(sentences)}."
 
