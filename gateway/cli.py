@@ -177,7 +177,8 @@ def record(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Record what is heard of enrolled devices, and of nobody else, until stopped or full.
 
-    With --rolling the last hours are always there, for `replay --against` before a change.
+    With --rolling the last hours are always there, for `replay --against` before a change; started again, it
+    goes on with the same file.
     Example: gateway record --config /etc/gateway --out monday.jsonl.gz
     """
     from gateway.verbs import record as session

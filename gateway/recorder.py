@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -96,15 +97,20 @@ def _kept(identification: Identification, enrolment: Enrolment, entry: Signal | 
 class Recorder:
     """One recording; use as a context manager. RecordingError when the file exists or cannot be written.
 
+    `continues`: one of before goes on, if nobody else writes to it; then `trim` has to come first.
     Mode 0600: a recording is personal data.
     """
 
-    def __init__(self, path: Path, identification: Identification, *, max_bytes: int) -> None:
+    def __init__(
+        self, path: Path, identification: Identification, *, max_bytes: int, continues: bool = False
+    ) -> None:
         self._path = path
         self._identification = identification
         self._max_bytes = max_bytes
+        self._continues = continues
         self._unwritten: list[bytes] = []
         self._unwritten_bytes = 0
+        self._held = contextlib.ExitStack()
         self.lines = 0
         self.bytes = 0
         """Taken so far, before compression."""
@@ -115,7 +121,12 @@ class Recorder:
 
     def __enter__(self) -> Self:
         try:
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            with contextlib.ExitStack() as held:
+                if self._continues:
+                    held.enter_context(recordings.alone(self._path))
+                if not (self._continues and recordings.is_own(self._path)):
+                    os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                self._held = held.pop_all()
         except FileExistsError:
             raise RecordingError(f"{self._path} exists; a recording is never written over") from None
         except OSError as error:
@@ -123,7 +134,8 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.flush()
+        with self._held:
+            self.flush()
 
     def take(self, signal: Signal) -> None:
         """Write the signal as far as it concerns an enrolled device."""

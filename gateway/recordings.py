@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import gzip
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +52,30 @@ def enlisted(state_dir: Path) -> list[Path]:
         return []
     with _list_of(state_dir) as listed:
         return [path for path in map(Path, listed) if path.exists()]
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Nobody else writes to this recording meanwhile. RecordingError where somebody does."""
+    beside = path.with_name(f".{path.name}.writing")
+    with contextlib.closing(os.fdopen(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecordingError(f"{path} is being written by another `gateway record`") from None
+        yield
+        beside.unlink(missing_ok=True)
+
+
+def is_own(path: Path) -> bool:
+    """Whether a recording lies there that nobody else could have read or made."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    mine = stat.S_ISREG(found.st_mode) and not found.st_mode & 0o077 and found.st_uid == os.geteuid()
+    first = next(lines(path), b"") if mine else b""
+    return mine and (not found.st_size or first.startswith(b'{"t":'))
 
 
 def append(path: Path, data: bytes) -> None:

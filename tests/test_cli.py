@@ -56,7 +56,7 @@ def demo(tmp_path: Path) -> Path:
     [
         (["--help"], 0, "Commands:"),
         (["--version"], 0, "core: "),
-        (["check", ROOT / "config" / "store"], 0, "fine. 8 zones, 4 receivers"),
+        (["check", ROOT / "config" / "store"], 0, "no problem. 8 zones, 4 receivers"),
         (["check", "nowhere"], 2, "does not exist"),
         (
             ["simulate", "store", "--config", ROOT / "config" / "store", "--out", "x.jsonl", "--will"],

@@ -11,6 +11,7 @@ from daemons import FLOOR, advertisement
 from gateway import recording, settings
 from gateway.clock import PipelineClock
 from gateway.counts import Counts
+from gateway.errors import RecordingError
 from gateway.identity import EveryDevice, Identification
 from gateway.model import Sighting
 from gateway.profiles import load_profiles
@@ -83,3 +84,38 @@ async def test_a_window_looks_when_a_piece_of_it_is_over(tmp_path: Path) -> None
     assert seen[24][0] == 0
     assert [seen[hour][0] for hour in (25, 26, 27)] == [1, 2, 3]
     assert json.loads(path.read_text().splitlines()[-1])["t"] == 27 * 3600
+
+
+@pytest.mark.parametrize("name", ["day.jsonl", "day.jsonl.gz"])
+def test_after_a_restart_it_goes_on_with_what_is_there(tmp_path: Path, name: str) -> None:
+    path, own = tmp_path / name, identification(tmp_path)
+    with Recorder(path, own, max_bytes=1 << 20, continues=True) as recorder:
+        for t_s in range(1000, 1010):
+            recorder.take(sighting(t_s))
+    with path.open("ab") as file:
+        file.write(b"\x1f\x8b torn by a power cut")
+    with Recorder(path, own, max_bytes=1 << 20, continues=True) as recorder:
+        recorder.trim(1005.0)
+        recorder.take(sighting(1010))
+        with (
+            pytest.raises(RecordingError, match="is being written by another"),
+            Recorder(path, own, max_bytes=1 << 20, continues=True),
+        ):
+            pass
+    assert times(path) == [1005, 1006, 1007, 1008, 1009, 1010]
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "mode"), [(b"a letter\n", 0o600), (b'{"t":1000.0,"fix":{}}\n', 0o644), (b"PK\x03\x04", 0o600)]
+)
+def test_what_is_no_recording_of_ours_is_not_gone_on_with(tmp_path: Path, content: bytes, mode: int) -> None:
+    path = tmp_path / "day.jsonl"
+    path.write_bytes(content)
+    path.chmod(mode)
+    with (
+        pytest.raises(RecordingError, match="is never written over"),
+        Recorder(path, identification(tmp_path), max_bytes=1 << 20, continues=True),
+    ):
+        pass
+    assert path.read_bytes() == content

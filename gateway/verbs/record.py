@@ -60,7 +60,9 @@ async def record(directory: Path, out: Path, survey: Collection[str], limits: Li
     clock, lanes = PipelineClock(), Lanes(assembled.counts)
     sources = list(sources_of(assembled, lanes, clock, role="record", persistent=False))
     sources += consent_sources_of(assembled, lanes, clock, role="record-consent")
-    with Recorder(out, identification, max_bytes=limits.max_bytes) as recorder:
+    with Recorder(out, identification, max_bytes=limits.max_bytes, continues=limits.rolling) as recorder:
+        if limits.rolling:
+            recorder.trim(clock() - limits.max_s)
         if not survey:
             recordings.enlist(assembled.settings.gateway.state_dir, out)
         async with asyncio.TaskGroup() as group:
