@@ -2,7 +2,7 @@
 
     python bench/soak.py                            seven days in some 35 minutes; needs mosquitto
     python bench/soak.py --days 1 --rate 400        a day in four minutes
-    python bench/soak.py --days 30 --rate 1440 --tick 6 --write docs/soak.md
+    python bench/soak.py --days 30 --rate 1600 --tick 6 --write docs/soak.md
                                                     a month in half an hour: heard less often
 
 Shoppers come while the store is open, cars park, strangers pass all day; soak_store.py says what is new each

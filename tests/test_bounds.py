@@ -14,7 +14,7 @@ from census import tables
 from consents import record
 from test_mqtt_packets import publication
 
-from gateway import links, mqtt_packets, recordings
+from gateway import links, mqtt_packets, recent, recordings
 from gateway.consent import holdings, waiting
 from gateway.consent.register import Register
 from gateway.consent.waiting import WaitingRoom
@@ -23,7 +23,7 @@ from gateway.links import Link
 from gateway.model import Presence, Sighting
 from gateway.mqtt_packets import PacketStream
 from gateway.profiles import load_profiles
-from gateway.sources import ble, drivers, frames, receivers
+from gateway.sources import drivers, receivers
 from gateway.sources.ble import BleSource
 from gateway.sources.drivers import Drivers
 from gateway.sources.frames import IdentityFrames
@@ -103,8 +103,8 @@ def reasons_of_a_link() -> tuple[object, Fill]:
         (cars_with_drivers, drivers, "MAX_VEHICLES", "Drivers._known"),
         (receivers_with_a_state, receivers, "CACHED_TOPICS", "ReceiverStates._topics"),
         (topics_of_a_broker, mqtt_packets, "CACHED_TOPICS", "PacketStream._topics"),
-        (frames_that_a_relay_has_seen, frames, "REMEMBERED", "IdentityFrames._known"),
-        (phones_that_pass_the_radio, ble, "_REMEMBERED", "BleSource._latest"),
+        (frames_that_a_relay_has_seen, recent, "MOST", "Recent._now"),
+        (phones_that_pass_the_radio, recent, "MOST", "Recent._now"),
         (reasons_of_a_link, links, "_SAID", "Link._said"),
     ],
 )
