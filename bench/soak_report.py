@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import msgspec
 
 START_S = 1_766_361_600.0  # 2025-12-22T00:00:00Z
 DAY_S, SAMPLE_S = 86_400.0, 1_800.0
-SHOWN_DAYS = 10
+SHOWN_DAYS, SHOWN_TABLES = 10, 12
+LONG_D, SETTLED_MIB = 9, 0.5
+"""In so many days what fills up is full: what memory may rise by from then on."""
 
 
 class Sample(msgspec.Struct):
@@ -83,13 +86,26 @@ def spans(samples: list[Sample]) -> list[list[Sample]]:
 
 
 def rose_mib(days: list[list[Sample]]) -> float:
+    """From the second day to the last, by the medians."""
     second, last = (statistics.median(s.rss_bytes for s in day) for day in (days[1], days[-1]))
     return (last - second) / 2**20
+
+
+def rises_on_mib(days: list[list[Sample]]) -> float:
+    """From the middle third of all days to the last, by the medians: when what fills up is full."""
+    third = len(days) // 3
+    middle, last = (
+        statistics.median(s.rss_bytes for day in part for s in day)
+        for part in (days[third : 2 * third], days[2 * third :])
+    )
+    return (last - middle) / 2**20
 
 
 def report(run: Run) -> tuple[str, list[str]]:
     days, told = spans(run.samples), run.told
     wrong = [words for what in MEASURED if (words := _growth(days, *what))]
+    if len(days) >= LONG_D and rises_on_mib(days) > SETTLED_MIB:
+        wrong.append(f"memory rises on: by {rises_on_mib(days):.1f} MiB from the middle third to the last")
     if missing := told.highest - told.through:
         wrong.append(f"up to {missing} sequences are missing")
     if told.given_twice:
@@ -104,7 +120,8 @@ def report(run: Run) -> tuple[str, list[str]]:
         f"{told.through:,}; {told.redelivered} came again after a break, under their ids",
         "heard": f"{run.counted['profiles.generic-raw']['matched']:,} advertisements, "
         f"{run.counted['identity']['enrolled']:,} of them and of positions of who is enrolled",
-        "memory": f"{rose_mib(days):+.1f} MiB from the second day to the last, by the medians",
+        "memory": f"{rose_mib(days):+.2f} MiB from the second day to the last, by the medians, "
+        f"{rises_on_mib(days):+.2f} from the middle third to the last",
         "CPU of the daemon": f"{run.samples[-1].cpu_s:.0f} s",
         "log": f"{len(run.lines)} lines, {len(set(run.lines))} different but for their time",
     }
@@ -167,13 +184,32 @@ def _attributed(censuses: Sequence[dict[str, Any]]) -> list[str]:
     for n in picked:
         cells = [f"{censuses[n]['memory'].get(name, 0) / unit:,.4g}" for _, name, unit in HOLDERS]
         rows.append(f"| {n + 1} | {' | '.join(cells)} |")
-    first, half, last = (
-        Counter(censuses[n]["tables"]) for n in (min(1, len(censuses) - 1), len(censuses) // 2, -1)
-    )
-    longer = [(last[t] - half[t], t) for t in last if last[t] > half[t]]
-    rows += ["", "Tables with more entries at the end than half way (second night, half way, end):", ""]
-    rows += [f"- `{t}`: {first[t]:,}, {half[t]:,}, {last[t]:,}" for _, t in sorted(longer, reverse=True)[:12]]
+    n = len(censuses)
+    nights = [censuses[at] for at in (min(1, n - 1), n // 2, -1)]
+    rows += ["", *(_sentence(*pair, *words) for pair, words in zip(pairwise(nights), SPANS, strict=True)), ""]
+    first, half, last = (Counter(night["tables"]) for night in nights)
+    longer = sorted(((last[t] - half[t], t) for t in last if last[t] > half[t]), reverse=True)
+    rows += [
+        "Tables with more entries at the end than half way, the largest differences (second night, half way,"
+    ]
+    rows += ["end); where each ends is said in [memory.md](memory.md):", ""]
+    rows += [f"- `{t}`: {first[t]:,}, {half[t]:,}, {last[t]:,}" for _, t in longer[:SHOWN_TABLES]]
     return rows
+
+
+SPANS = [("Second night", "half way"), ("Half way", "end")]
+
+
+def _sentence(before: dict[str, Any], after: dict[str, Any], since: str, until: str) -> str:
+    """What of the change of RSS is whose."""
+    more = Counter(after["memory"])
+    more.subtract(before["memory"])
+    mib = {name: n / 2**20 for name, n in more.items()}
+    return (
+        f"{since} to {until}: RSS {mib['rss']:+.2f} MiB. malloc has {mib['malloc_used']:+.2f} MiB in use "
+        f"({mib['sqlite']:+.2f} of it SQLite's pages) and holds {mib['malloc_free']:+.2f} free, Python has "
+        f"{more['python_blocks'] / 1000:+.1f} thousand small pieces.\n"
+    )
 
 
 if __name__ == "__main__":

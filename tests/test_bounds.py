@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 import pytest
+from audit_logs import MAC
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from census import tables
@@ -15,10 +17,14 @@ from consents import record
 from test_mqtt_packets import publication
 
 from gateway import links, mqtt_packets, recent, recordings
+from gateway.audit import AuditLog
+from gateway.audit import log as audit_log
 from gateway.consent import holdings, waiting
 from gateway.consent.register import Register
+from gateway.consent.tally import Stopped
 from gateway.consent.waiting import WaitingRoom
 from gateway.counts import Counts
+from gateway.errors import StoreError
 from gateway.links import Link
 from gateway.model import Presence, Sighting
 from gateway.mqtt_packets import PacketStream
@@ -89,6 +95,16 @@ def phones_that_pass_the_radio() -> tuple[object, Fill]:
     return source, fill
 
 
+def audit_lines_that_wait_for_a_disk() -> tuple[object, Fill]:
+    log = AuditLog(Path("/nowhere/at/all"), MAC)
+
+    def fill(n: int) -> None:
+        with contextlib.suppress(StoreError):
+            log.append([Stopped(t=float(n))])
+
+    return log, fill
+
+
 def reasons_of_a_link() -> tuple[object, Fill]:
     link = Link("sink")
     return link, lambda n: link.down(f"refused: {n}")
@@ -105,6 +121,7 @@ def reasons_of_a_link() -> tuple[object, Fill]:
         (topics_of_a_broker, mqtt_packets, "CACHED_TOPICS", "PacketStream._topics"),
         (frames_that_a_relay_has_seen, recent, "MOST", "Recent._now"),
         (phones_that_pass_the_radio, recent, "MOST", "Recent._now"),
+        (audit_lines_that_wait_for_a_disk, audit_log, "MAX_WAITING", "AuditLog._waiting"),
         (reasons_of_a_link, links, "_SAID", "Link._said"),
     ],
 )
