@@ -2,8 +2,8 @@
 
     python bench/soak.py                            seven days in some 35 minutes; needs mosquitto
     python bench/soak.py --days 1 --rate 400        a day in four minutes
-    python bench/soak.py --days 30 --rate 1600 --tick 6 --write docs/soak.md
-                                                    a month in half an hour: heard less often
+    python bench/soak.py --days 30 --rate 2400 --tick 8 --write docs/soak.md
+                                                    a month in 20 minutes: heard less often
 
 Shoppers come while the store is open, cars park, strangers pass all day; soak_store.py says what is new each
 day. Each night the broker is killed (-9) and comes back; each noon consents and map are others (SIGHUP).

@@ -59,7 +59,7 @@ Change = Callable[[SiteMap, int], SiteMap]
 REMEMBERED_D, SETTLED_D, SPAN_D = 18, 20, 15
 """Days for which erasures are remembered here; after `SETTLED_D` as many go as come."""
 CACHES = {
-    "ResolvableAddresses._foreign": 32, "ResolvableAddresses._resolved": 32, "Garbage._addresses": 16,
+    "ResolvableAddresses._foreign": 8, "Garbage._addresses": 16,
     "Garbage._families": 8, "BleIndex._known": 8, "BleIndex._addresses": 8, "Ownership._drives": 4,
     "TelemetryMemory._tags": 16, "Profiles._topics": 2 * 8, "Profiles._quick": 8,
 }  # fmt: skip
@@ -71,7 +71,7 @@ CHANCE = 5
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assembly:
     for place, name, size in [
-        (resolvable, "REMEMBERED", 32), (garbage, "ADDRESSES", 16), (garbage, "FAMILIES", 8),
+        (resolvable, "REMEMBERED", 8), (garbage, "ADDRESSES", 16), (garbage, "FAMILIES", 8),
         (ble, "CACHED", 8), (profiles, "CACHED_TOPICS", 8), (drivers, "MAX_DRIVEN", 4),
     ]:  # fmt: skip
         monkeypatch.setattr(place, name, size)
