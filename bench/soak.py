@@ -1,13 +1,15 @@
-"""A simulated week of a store through the real daemon and a real broker, and whether anything grows.
+"""A simulated store through the real daemon and a real broker, and whether anything grows.
 
     python bench/soak.py                            seven days in some 35 minutes; needs mosquitto
-    python bench/soak.py --days 1 --rate 200        a day in seven minutes
-    python bench/soak.py --write docs/soak.md       the report goes there
+    python bench/soak.py --days 1 --rate 400        a day in four minutes
+    python bench/soak.py --days 30 --rate 2400 --tick 8 --write docs/soak.md
+                                                    a month in 20 minutes: heard less often
 
-Shoppers come from 8 to 20 o'clock, cars park, strangers' addresses pass all day. Each night the broker is
-killed (-9) and comes back, each noon one more subject withdraws (SIGHUP). Every simulated half hour the
-daemon's memory, file descriptors, threads and files are read from /proc and its state directory. It ends with
-an error when an event was lost or came under two sequences, or when anything of these grows.
+Shoppers come while the store is open, cars park, strangers pass all day; soak_store.py says what is new each
+day. Each night the broker is killed (-9) and comes back; each noon consents and map are others (SIGHUP).
+Every simulated half hour the daemon's memory, file descriptors, threads and files are read from /proc and its
+state directory; each night it counts its own tables (tests/census.py). It ends with an error when an event
+was lost or came under two sequences, or when anything of these grows.
 """
 
 from __future__ import annotations
@@ -15,39 +17,37 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
-import platform as machine
 import random
 import signal
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import httpx
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from daemons import TAG, Daemon, Place, consent, drove, heard, raw
+from daemons import Daemon, Place, drove, heard
 from mosquitto import Mosquitto
-from strangers import stranger
+from soak_report import DAY_S, SAMPLE_S, START_S, Run, Sample, Told, report
+from soak_store import HOUR_S, SHOPPERS, TOKEN, Enrolled, Store
 
 from gateway.errors import NotConnectedError
 from gateway.links import Link
 from gateway.mqtt import Connection, Incoming
 
-START_S = 1_766_361_600.0  # 2025-12-22T00:00:00Z
-DAY_S, HOUR_S = 86_400.0, 3_600.0
-TICK_S = 2.0
-"""Simulated, between two reports of a receiver."""
-SHOPPERS, CARS, AT_ONCE = 200, 40, 6
-VISIT_S, CAR_EVERY_S, FIX_EVERY_S = 600.0, 600.0, 5.0
-STRANGERS_A_TICK = 3
-SAMPLE_S = 1_800.0
+CLOSED_TICK_S = 10.0
+"""Simulated, between two reports of a receiver while the store is closed."""
+LOOK_S = 2.0
+"""Real, between two looks at the page."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TESTS = Path(__file__).parent.parent / "tests"
 
 
 class Ledger:
@@ -82,6 +82,17 @@ class Ledger:
         if incoming.acknowledge is not None:
             incoming.acknowledge()
 
+    def told(self) -> Told:
+        return Told(
+            events=len(self.ids),
+            sequences=len(self.by_sequence),
+            highest=max(self.by_sequence),
+            through=self.through,
+            tombstones=self.tombstones,
+            redelivered=self.redelivered,
+            given_twice=self.given_twice,
+        )
+
     async def acknowledge(self) -> None:
         said = -1
         while True:
@@ -92,18 +103,6 @@ class Ledger:
                 word = msgspec.json.encode({"generation": self._generation, "through": self.through})
                 await self.connection.publish("presence/v1/test/gw/platform/ack", word)
                 said = self.through
-
-
-class Sample(msgspec.Struct):
-    t_s: float
-    rss_bytes: int
-    descriptors: int
-    threads: int
-    wal_bytes: int
-    database_bytes: int
-    state_bytes: int
-    cpu_s: float
-    events: int
 
 
 def sample(pid: int, place: Place, t_s: float, events: int) -> Sample:
@@ -122,64 +121,22 @@ def sample(pid: int, place: Place, t_s: float, events: int) -> Sample:
     )
 
 
-class Store:
-    """What is on the air and on the road at a moment of the simulation."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-
-    @staticmethod
-    def is_open(t_s: float) -> bool:
-        return 8 <= (t_s % DAY_S) / HOUR_S < 20
-
-    def heard(self, t_s: float) -> dict[str, list[dict[str, Any]]]:
-        reports: dict[str, list[dict[str, Any]]] = {"pi-01": [], "pi-02": []}
-        for elements in reports.values():
-            elements.extend(stranger(self._rng) for _ in range(STRANGERS_A_TICK))
-        if self.is_open(t_s):
-            for slot in range(AT_ONCE):
-                since_s = (t_s + slot * VISIT_S / AT_ONCE) % VISIT_S
-                n = 1 + hash((slot, int((t_s + slot * VISIT_S / AT_ONCE) // VISIT_S))) % SHOPPERS
-                near, far = ("pi-01", "pi-02") if since_s < VISIT_S * 0.4 else ("pi-02", "pi-01")
-                if since_s < VISIT_S * 0.8:
-                    reports[near].append(
-                        raw(n, self._rng.gauss(-48, 3), f"c3:00:00:00:{n // 256:02x}:{n % 256:02x}")
-                    )
-                    reports[far].append(
-                        raw(n, self._rng.gauss(-80, 3), f"c3:00:00:00:{n // 256:02x}:{n % 256:02x}")
-                    )
-        return reports
-
-    def driven(self, t_s: float) -> Iterator[tuple[str, float, float]]:
-        """(car, latitude, km/h)."""
-        since_s = t_s % CAR_EVERY_S
-        if self.is_open(t_s) and since_s < 300 and t_s % FIX_EVERY_S < TICK_S:
-            car = f"car-{int(t_s // CAR_EVERY_S) % CARS}"
-            if since_s < 40:
-                yield car, 49.9988 + since_s * 0.000045, 20.0
-            elif since_s < 250:
-                yield car, 50.0007, 0.0
-            else:
-                yield car, 50.0007 - (since_s - 250) * 0.00005, 25.0
-
-
 class Soak:
-    def __init__(self, place: Place, days: float, rate: float) -> None:
-        self._place, self._end_s, self._rate = place, START_S + days * DAY_S, rate
-        self._store, self._withdrawn = Store(random.Random(7)), 0
+    def __init__(self, place: Place, wanted: argparse.Namespace) -> None:
+        self._place, self._rate = place, wanted.rate
+        self._end_s, self._tick_s = START_S + wanted.days * DAY_S, wanted.tick
+        self._enrolled = Enrolled(place)
+        self._store = Store(random.Random(7), *wanted.open)
+        self._night = self._noon = -1
+        self._traced = wanted.traced
+        self.census = place.folder / "census"
         self.samples: list[Sample] = []
+        self.looks = Counter[tuple[str, int]]()
+        """At the page, by path and answer."""
         self.ledger = Ledger(place)
-        self.behind_s = 0.0
-
-    def enrol(self) -> None:
-        people = [consent(f"shopper-{n}", TAG.format(n=n)) for n in range(1, SHOPPERS + 1)]
-        for person in people[: self._withdrawn]:
-            person["version"] = 2
-            person["consents"][0] |= {"version": 2, "status": "ConsentWithdrawn"}
-        self._place.enrol(*people, *(consent(f"driver-{n}", f"vehicle:fleet/car-{n}") for n in range(CARS)))
 
     async def run(self) -> None:
-        self.enrol()
+        self._enrolled.on(0)
         sending = Connection(self._place.endpoint(), "the-store", Link("store"))
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -188,21 +145,26 @@ class Soak:
             ]
             await sending.wait_up()
             await self.ledger.connection.wait_up()
-            async with self._place.daemon("--clock", f"{START_S},{self._rate}") as daemon:
+            environ = {"GATEWAY_CENSUS": str(self.census), "PYTHONPATH": str(TESTS)}
+            environ |= {"GATEWAY_TRACED": "yes"} if self._traced else {}
+            clock = f"{START_S},{self._rate}"
+            async with self._place.daemon("--clock", clock, module="census", **environ) as daemon:
                 await daemon.ready()
                 began_s = time.monotonic()
+                tasks.append(group.create_task(self._look()))
                 await self._live(sending, daemon, lambda: START_S + (time.monotonic() - began_s) * self._rate)
+                await asyncio.sleep(3)
+                daemon.process.send_signal(signal.SIGUSR1)
                 await asyncio.sleep(3)
                 await daemon.stop()
             await asyncio.sleep(1)
             for task in tasks:
                 task.cancel()
 
-    async def _live(self, sending: Connection, daemon: Daemon, now: Any) -> None:
+    async def _live(self, sending: Connection, daemon: Daemon, now: Callable[[], float]) -> None:
         t_s = sampled_s = START_S
         while t_s < self._end_s:
             await asyncio.sleep(max(0.0, (t_s - now()) / self._rate))
-            self.behind_s = max(self.behind_s, now() - t_s)
             with contextlib.suppress(NotConnectedError):
                 await self._tick(sending, t_s)
             if t_s >= sampled_s:
@@ -210,118 +172,67 @@ class Soak:
                 assert daemon.process.returncode is None, daemon.said()[-2000:]
                 self.samples.append(sample(daemon.process.pid, self._place, t_s, len(self.ledger.ids)))
             await self._disturb(daemon, t_s)
+            tick_s = self._tick_s if self._store.is_open(t_s) else max(self._tick_s, CLOSED_TICK_S)
             # Late on a busy machine: what would have been heard meanwhile is left out, as on the air.
-            t_s = max(t_s + TICK_S, now() // TICK_S * TICK_S)
+            t_s = max(t_s + tick_s, now() // self._tick_s * self._tick_s)
 
     async def _tick(self, sending: Connection, t_s: float) -> None:
         for receiver, elements in self._store.heard(t_s).items():
             await heard(sending, receiver, *elements)
-        for car, lat, speed_kmh in self._store.driven(t_s):
+        for car, lat, speed_kmh in self._store.driven(t_s, self._tick_s):
             await drove(sending, car, t_s, lat, vel=speed_kmh)
 
     async def _disturb(self, daemon: Daemon, t_s: float) -> None:
+        """At three the broker dies, at noon consents and map are others; before that the tables are told."""
         hour = (t_s % DAY_S) / HOUR_S
         day = int((t_s - START_S) // DAY_S)
-        if hour >= 3 and getattr(self, "_night", -1) < day:
+        if hour >= 3 and self._night < day:
             self._night = day
+            daemon.process.send_signal(signal.SIGUSR1)
             self._place.broker.kill()
             await asyncio.sleep(0.5)
             self._place.broker.start()
-        if hour >= 12 and self._withdrawn <= day:
-            self._withdrawn = day + 1
-            self.enrol()
+        if hour >= 12 and self._noon < day:
+            self._noon = day
+            self._enrolled.on(day + 1)
             daemon.process.send_signal(signal.SIGHUP)
 
-
-MEASURED = [
-    ("memory (RSS), MiB", "rss_bytes", 2**20, 0.10),
-    ("file descriptors", "descriptors", 1, 0.10),
-    ("threads", "threads", 1, 0.34),
-    ("write-ahead log, kB", "wal_bytes", 1000, 0.25),
-    ("database, kB", "database_bytes", 1000, 0.25),
-]
-"""What, member, unit, and by what share the last day's highest may lie above the second's (of two days or
-one: the second half above the first).
-"""
-
-
-def spans(samples: list[Sample]) -> list[list[Sample]]:
-    by_day: dict[int, list[Sample]] = {}
-    for s in samples:
-        by_day.setdefault(int((s.t_s - START_S) // DAY_S), []).append(s)
-    if len(by_day) >= 3:
-        return list(by_day.values())
-    half = len(samples) // 2
-    return [samples[:half], samples[:half], samples[half:]]
-
-
-def rose_mib(days: list[list[Sample]]) -> float:
-    second, last = (statistics.median(s.rss_bytes for s in day) for day in (days[1], days[-1]))
-    return (last - second) / 2**20
-
-
-def report(
-    soak: Soak, took_s: float, counted: dict[str, dict[str, int]], lines: list[str]
-) -> tuple[str, list[str]]:
-    days = spans(soak.samples)
-    wrong = []
-    rows = []
-    for words, member, unit, share in MEASURED:
-        highest = [max(getattr(s, member) for s in day) / unit for day in days]
-        typical = [statistics.median(getattr(s, member) for s in day) / unit for day in days]
-        if highest[-1] > highest[1] * (1 + share) + 1:
-            wrong.append(f"{words} grows: {highest[1]:.1f} on the second day, {highest[-1]:.1f} on the last")
-        cells = " | ".join(f"{m:,.4g} ({h:,.4g})" for m, h in zip(typical, highest, strict=True))
-        rows.append(f"| {words} | {cells} |")
-    ledger = soak.ledger
-    if missing := max(ledger.by_sequence) - ledger.through:
-        wrong.append(f"up to {missing} sequences are missing")
-    if ledger.given_twice:
-        wrong.append(f"{ledger.given_twice} events came under a sequence of another one")
-    if len(ledger.ids) != len(ledger.by_sequence):
-        wrong.append("an event came under two sequences")
-    head = " | ".join(f"day {n}" for n in range(1, len(days) + 1))
-    simulated_d = (soak.samples[-1].t_s + SAMPLE_S - START_S) / DAY_S
-    facts = {
-        "simulated": f"{simulated_d:.1f} days at {soak._rate:g} times real time, {took_s / 60:.0f} minutes",
-        "machine": f"{machine.machine()}, {os.cpu_count()} cores, Python {machine.python_version()}",
-        "events": f"{len(ledger.ids):,}, of them {ledger.tombstones} tombstones; sequence complete through "
-        f"{ledger.through:,}; {ledger.redelivered} came again after a break, under their ids",
-        "heard": f"{counted['profiles.generic-raw']['matched']:,} advertisements, "
-        f"{counted['profiles.ibeacon']['matched']:,} of them of enrolled tags, and "
-        f"{counted['profiles.owntracks']['matched']:,} positions",
-        "memory": f"{rose_mib(days):+.1f} MiB from the second day to the last, by the medians",
-        "CPU of the daemon": f"{soak.samples[-1].cpu_s:.0f} s",
-        "log": f"{len(lines)} lines, {len(set(lines))} different but for their time",
-    }
-    text = "\n".join(
-        [
-            "# Soak", "",
-            "A store's week through the real daemon and a real broker: `python bench/soak.py` (its head says",
-            "what happens). Medians of each simulated day, in brackets the highest. Flat is what is wanted.",
-            "",
-            f"| | {head} |", "|---|" + "---|" * len(days), *rows, "",
-            *(f"- {name}: {words}" for name, words in facts.items()),
-            f"- verdict: {'; '.join(wrong) or 'nothing lost, nothing twice, nothing grows'}", "",
-        ]
-    )  # fmt: skip
-    return text, wrong
+    async def _look(self) -> None:
+        """Somebody has the page open, its figures are collected, one journey after the other is asked for."""
+        url = f"http://127.0.0.1:{self._enrolled.port}"
+        async with httpx.AsyncClient(base_url=url, auth=("operator", TOKEN), trust_env=False) as client:
+            for n in itertools.count():
+                await asyncio.sleep(LOOK_S)
+                with contextlib.suppress(httpx.HTTPError):
+                    for path in ("/", "/metrics", "/healthz"):
+                        self.looks[path, (await client.get(path)).status_code] += 1
+                    who = {"subject": f"shopper-{n % SHOPPERS}"}
+                    self.looks["/journey", (await client.post("/journey", data=who)).status_code] += 1
 
 
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--days", type=float, default=7.0)
     parser.add_argument("--rate", type=float, default=300.0, help="simulated seconds a second")
+    parser.add_argument("--open", type=float, nargs=2, default=(8.0, 20.0), help="opening hours")
+    parser.add_argument("--tick", type=float, default=2.0, help="simulated seconds between two reports")
+    parser.add_argument("--traced", action="store_true", help="say which lines hold more; slow")
     parser.add_argument("--write", type=Path, help="where the report goes, besides standard output")
+    parser.add_argument("--keep", type=Path, help="where all that was measured goes, for soak_report.py")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, Mosquitto(Path(name) / "broker") as broker:
         place = Place(Path(name), broker)
-        soak, began_s = Soak(place, wanted.days, wanted.rate), time.monotonic()
+        soak, began_s = Soak(place, wanted), time.monotonic()
         await soak.run()
+        took_s = time.monotonic() - began_s
         lines = [line.partition(" ")[2] for line in place.log.read_text().splitlines()]
-        text, wrong = report(soak, time.monotonic() - began_s, place.counted(), lines)
+        censuses = [json.loads(line) for line in soak.census.read_text().splitlines()]
         print(json.dumps(place.counted()), file=sys.stderr)
-        print("\n".join(lines), file=sys.stderr)
+        print(soak.looks, *lines, sep="\n", file=sys.stderr)
+        run = Run(soak.samples, censuses, soak.ledger.told(), place.counted(), lines, wanted.rate, took_s)
+        if wanted.keep:
+            wanted.keep.write_bytes(msgspec.json.encode(run))
+        text, wrong = report(run)
     print(text)
     if wanted.write:
         wanted.write.write_text(text)

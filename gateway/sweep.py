@@ -98,8 +98,9 @@ class Sweep:
         return bool(recordings.enlisted(self._state_dir))
 
     def _recordings(self, part: Callable[[], Part]) -> Swept:
-        swept = Swept(0, [])
-        for path in recordings.enlisted(self._state_dir):
+        swept, paths = Swept(0, []), recordings.enlisted(self._state_dir)
+        self._looked_at = {path: at_ns for path, at_ns in self._looked_at.items() if path in paths}
+        for path in paths:
             try:
                 changed_ns = path.stat().st_mtime_ns
                 if self._looked_at.get(path) != changed_ns:

@@ -106,10 +106,11 @@ class Place:
         return Endpoint("test", self.broker.host, self.broker.port)
 
     @contextlib.asynccontextmanager
-    async def daemon(self, *options: str, **environ: str) -> AsyncIterator[Daemon]:
+    async def daemon(self, *options: str, module: str = "gateway", **environ: str) -> AsyncIterator[Daemon]:
+        """`module`: the gateway's command line, or what wraps it."""
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway", "run", "--config", str(self.config), *options),
+                *(sys.executable, "-m", module, "run", "--config", str(self.config), *options),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

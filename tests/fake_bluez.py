@@ -184,6 +184,12 @@ class FakeBluez:
         self._objects[_device_path(address)][_DEVICE].pop("RSSI", None)
         await self._changed(_device_path(address), _DEVICE, {}, ["RSSI"])
 
+    async def gone(self, address: str) -> None:
+        """As for a device that was not heard for half a minute (main.conf of BlueZ: TemporaryTimeout)."""
+        path = _device_path(address)
+        del self._objects[path]
+        await self._signal("/", f"{_DBUS}.ObjectManager", "InterfacesRemoved", "oas", [path, [_DEVICE]])
+
     def _forget_devices(self) -> None:
         self._objects = {path: shown for path, shown in self._objects.items() if _DEVICE not in shown}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
+from census import tables
 
 from gateway.counts import Counts
 from gateway.identity import resolvable
 from gateway.identity.aes import encryption
-from gateway.identity.resolvable import ResolvableAddresses, ah
+from gateway.identity.resolvable import FOREIGN_S, RESOLVED_S, ResolvableAddresses, ah
 
 IRK = bytes.fromhex("ec0234a357c8ad05341010a60a397d9b")
 OTHER = bytes.fromhex("00112233445566778899aabbccddeeff")
@@ -113,3 +114,21 @@ def test_what_is_remembered_has_bounds_in_number_and_time(monkeypatch: pytest.Mo
     foreign = counts.of("identity", "rpa_foreign")
     assert addresses.resolve(address(39, OTHER), "random", 39.0 + 5000) == ""
     assert counts.of("identity", "rpa_foreign") == foreign + 1
+
+
+def test_what_is_too_old_to_count_is_forgotten() -> None:
+    """A stranger that was put off and never came again waited until 16,384 others had come."""
+    addresses, _ = of(("anna-phone", IRK))
+    addresses.resolve(address(1), "random", 0.0)
+    for n in range(60):
+        addresses.resolve(address(n, OTHER), "random", 1.0)
+    held = tables(addresses)
+    assert (held["ResolvableAddresses._resolved"], held["ResolvableAddresses._waiting"] > 30) == (1, True)
+    for t_s, ours in ((FOREIGN_S + 2, 1), (RESOLVED_S + 2, 0)):
+        addresses.resolve(address(99, OTHER), "random", t_s)
+        held = tables(addresses)
+        assert [held[f"ResolvableAddresses.{name}"] for name in ("_resolved", "_foreign", "_waiting")] == [
+            ours,
+            1,
+            0,
+        ]

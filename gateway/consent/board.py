@@ -47,7 +47,7 @@ class Board:
         if not self._is_on:
             return
         if presence.change == "left":
-            self._here.get(presence.zone, {}).pop(presence.subject, None)
+            self._leave(presence.zone, presence.subject)
         elif presence.change in ("entered", "dwelled"):
             self._here.setdefault(presence.zone, {})[presence.subject] = presence.since_s
         self._age(presence.emitted_s)
@@ -64,10 +64,17 @@ class Board:
 
     def forget(self, subject: str) -> None:
         """Was never here."""
-        for subjects in self._here.values():
-            subjects.pop(subject, None)
+        for zone in list(self._here):
+            self._leave(zone, subject)
         if any(line.subject == subject for line in self._lines):
             self._lines = deque((ln for ln in self._lines if ln.subject != subject), maxlen=LINES)
+
+    def _leave(self, zone: str, subject: str) -> None:
+        """A zone without anybody is forgotten: the map may not have it any more."""
+        here = self._here.get(zone, {})
+        here.pop(subject, None)
+        if not here:
+            self._here.pop(zone, None)
 
     # --- what is asked ---
 

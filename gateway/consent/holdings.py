@@ -22,6 +22,10 @@ from gateway.counts import Counts
 
 MAX_DOUBTED = 100_000
 """Subjects whose malformed records are remembered; those beyond are counted and denied while unknown."""
+MAX_GONE = 20_000
+"""Subjects in the set no longer of whom the versions are still known; of more the first that went are not."""
+AGE_EVERY_S = 3_600.0
+"""Between two looks for bars that may be forgotten."""
 
 
 class Held(Struct):
@@ -44,9 +48,13 @@ class Holdings:
         self._key = subject_key
         self._held: dict[str, Held] = {}
         self._versions: dict[str, Versions] = {}
+        """Of subjects held, and of those in `_gone`."""
+        self._gone: dict[str, float] = {}
+        """Subject → when it was dropped from the set, the oldest first."""
         self._doubts: dict[str, float] = {}
         """Subject → highest version of a malformed record."""
         self._bars: dict[bytes, Bar] = {}
+        self._age_again_s = float("-inf")
 
     def get(self, subject: str) -> Held | None:
         return self._held.get(subject)
@@ -103,10 +111,28 @@ class Holdings:
         held = self._held.get(subject) if isinstance(subject, str) else None
         return held is not None and held.said == said
 
-    def drop(self, subject: str) -> SubjectRecord | None:
-        """It is no longer in the set; what was learned of its versions stays."""
+    def drop(self, subject: str, t_s: float) -> SubjectRecord | None:
+        """It is no longer in the set; what was learned of its versions stays for `KEPT_S`."""
         held = self._held.pop(subject, None)
-        return held.record if held else None
+        if held is None:
+            return None
+        self._gone[subject] = t_s
+        if len(self._gone) > MAX_GONE:
+            self._forget(next(iter(self._gone)))
+        return held.record
+
+    def age(self, t_s: float) -> None:
+        """Bars, and versions of who is gone, are forgotten when their time is over. A record that is held
+        stays barred until another takes its place."""
+        if t_s < self._age_again_s:
+            return
+        self._age_again_s = t_s + AGE_EVERY_S
+        for subject in [s for s, gone_s in self._gone.items() if gone_s + KEPT_S <= t_s]:
+            self._forget(subject)
+        self._bars = {key: bar for key, bar in self._bars.items() if bar.until_s > t_s}
+
+    def _forget(self, subject: str) -> None:
+        del self._gone[subject], self._versions[subject]
 
     def undoubt(self) -> list[str]:
         """A set that is complete in itself begins: malformed records of before count no longer.
@@ -131,6 +157,7 @@ class Holdings:
         if held is None or record.version > held.record.version:
             is_doubted = self._doubts.get(subject, 0) >= record.version
             self._held[subject] = Held(record, content, versions, bar, said, is_doubted=is_doubted)
+            self._gone.pop(subject, None)
             return True
         if record.version < held.record.version or content == held.content:
             return learned
@@ -164,6 +191,7 @@ class Holdings:
             self._versions[subject].forget(bar.erased_version)
             if subject not in self._held:
                 del self._versions[subject]
+                self._gone.pop(subject, None)
         if self._doubts.get(subject, 0) <= bar.erased_version:
             self._doubts.pop(subject, None)
 

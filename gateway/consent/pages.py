@@ -46,8 +46,8 @@ class PagedFeed:
         """Where to go on; None: from the beginning."""
         self._counts = counts
         self._signers = signers
-        self._enrolled: dict[str, bool] = {}
-        """Every subject that was handed on; False: erased."""
+        self._enrolled: set[str] = set()
+        """Every subject that was handed on and not erased since."""
         self._fresh: dict[str, bool] | None = {}
         """Those since the beginning; None: what comes now is only what has changed."""
         self._payloads: list[tuple[bytes, bool]] = []
@@ -111,11 +111,12 @@ class PagedFeed:
             return []
         told: list[FeedSignal] = []
         if self._fresh is not None:
-            gone = {s for s, enrols in self._enrolled.items() if enrols} - self._fresh.keys()
+            gone = self._enrolled - self._fresh.keys()
             if gone or self._has_denied:
                 self._count("complete")
                 told.append(ConsentSignal(t_s, tuple(self._all_records()), complete=True))
-            self._enrolled, self._fresh, self._payloads, self._has_denied = self._fresh, None, [], False
+            self._enrolled = {subject for subject, enrols in self._fresh.items() if enrols}
+            self._fresh, self._payloads, self._has_denied = None, [], False
         return [*told, self.confirm(asked_s, t_s)]
 
     def confirm(self, asked_s: float, t_s: float) -> FeedState:
@@ -128,7 +129,8 @@ class PagedFeed:
     def _take(self, payload: bytes) -> list[Any]:
         opened = open_record(payload, self.address, None, self._signers)
         told = denials(opened) if opened.fault else [opened.value]
-        if not opened.fault and not self._has_room(opened.subjects[0], len(payload)):
+        is_erasure = not opened.fault and opened.value.get("erased") is True
+        if not opened.fault and not self._has_room(opened.subjects[0], len(payload), is_erasure=is_erasure):
             self._is_full = True
             self._count("too_many")
             return []
@@ -138,15 +140,14 @@ class PagedFeed:
             self._payloads.append((payload, bool(opened.fault)))
             self._bytes += len(payload)
         for subject in () if opened.fault else opened.subjects:
-            enrols = opened.value.get("erased") is not True
-            self._enrolled[subject] = enrols
+            (self._enrolled.discard if is_erasure else self._enrolled.add)(subject)
             if self._fresh is not None:
-                self._fresh[subject] = enrols
+                self._fresh[subject] = not is_erasure
         return told
 
-    def _has_room(self, subject: str, size: int) -> bool:
+    def _has_room(self, subject: str, size: int, *, is_erasure: bool) -> bool:
         if self._fresh is None:
-            return subject in self._enrolled or len(self._enrolled) < MAX_RECORDS
+            return is_erasure or subject in self._enrolled or len(self._enrolled) < MAX_RECORDS
         return len(self._payloads) < MAX_RECORDS and self._bytes + size <= MAX_BYTES
 
     def _all_records(self) -> Iterator[Any]:

@@ -91,6 +91,7 @@ class Register:
         denies that subject until a higher version comes.
         """
         touched: set[str] = set()
+        self._holdings.age(t_s)
         if complete:
             touched.update(self._holdings.undoubt())
             for doubted in touched:
@@ -102,8 +103,9 @@ class Register:
                 self._own(subject, before)
         if complete:
             named = [raw.get("subject") for raw in raw_records if isinstance(raw, dict)]
-            for subject in set(self._holdings.subjects()).difference(n for n in named if isinstance(n, str)):
-                self._own(subject, self._holdings.drop(subject))
+            left = set(self._holdings.subjects()).difference(n for n in named if isinstance(n, str))
+            for subject in sorted(left):
+                self._own(subject, self._holdings.drop(subject, t_s))
                 touched.add(subject)
         return touched
 

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 FACTS = 8
 """Kept of one consent; a feed that contradicts itself more often is not believed (`tie`)."""
+FORMER = 32
+"""Consents that the newest record does not name any more and that are remembered; of more the newest."""
 
 
 class _Fact(Struct, frozen=True):
@@ -32,7 +34,20 @@ class Versions:
             after = _with(before, _Fact(record_version, version, content))
             is_new |= after != before
             self._facts[record_id] = after
+        self._forget_former()
         return is_new
+
+    def _forget_former(self) -> None:
+        """Whoever is given a new id with each consent must not be remembered by more and more of them."""
+        if len(self._facts) <= FORMER:
+            return
+        said_by = {
+            name: max((f.record_version for f in facts), default=0) for name, facts in self._facts.items()
+        }
+        newest = max(said_by.values())
+        former = sorted((version, name) for name, version in said_by.items() if version < newest)
+        for _, name in former[: max(0, len(former) - FORMER)]:
+            del self._facts[name]
 
     def forget(self, through: int) -> None:
         """What only records up to this version have said was never said."""

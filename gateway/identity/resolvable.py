@@ -52,8 +52,8 @@ class ResolvableAddresses:
         self._resolved: OrderedDict[str, tuple[str, float]] = OrderedDict()
         """Identity of an address, and when it was found."""
         self._foreign: OrderedDict[int, float] = OrderedDict()
-        self._waiting: OrderedDict[int, None] = OrderedDict()
-        """Traces: whose address it is does not matter."""
+        self._waiting: OrderedDict[int, float] = OrderedDict()
+        """Traces, and when they were tried or put off: whose address it is does not matter."""
         self._second = -math.inf
         self._tried = self._tried_first_heard = 0
         self.rekey(irks)
@@ -91,15 +91,24 @@ class ResolvableAddresses:
         second = math.floor(t_s)
         if second > self._second:
             self._second, self._tried, self._tried_first_heard = second, 0, 0
+            self._fade(t_s)
         first_heard = heard not in self._waiting
         if self._tried >= NEW_PER_SECOND or (
             first_heard and self._tried_first_heard >= FIRST_HEARD_PER_SECOND
         ):
-            _remember(self._waiting, heard, None)
+            _remember(self._waiting, heard, t_s)
             return False
         self._tried += 1
         self._tried_first_heard += first_heard
         return True
+
+    def _fade(self, t_s: float) -> None:
+        """What is too old to count is forgotten; the oldest stand first."""
+        while self._resolved and next(iter(self._resolved.values()))[1] < t_s - RESOLVED_S:
+            self._resolved.popitem(last=False)
+        for traces in (self._foreign, self._waiting):
+            while traces and next(iter(traces.values())) < t_s - FOREIGN_S:
+                traces.popitem(last=False)
 
     def _try(self, address: str, rpa: bytes, t_s: float) -> str:
         heard = trace(address)
