@@ -3,8 +3,10 @@
 #   program        /opt/gateway          replaced as a whole, the earlier one goes when the new one is there
 #   configuration  /etc/gateway          an example at the first time, never touched again
 #   state          /var/lib/gateway      systemd makes it; the queue stays
-# Can be run again at any time: what is there already is left. With DESTDIR=/somewhere everything goes below that
-# directory, nothing is installed by apt, and no service is touched. PYTHON names another Python (3.11 or newer).
+# Can be run again at any time: what is there already is left, and the checkout as it was. Where systemd does not run
+# (a card that is being made in a chroot) the service is enabled and starts with the system. With DESTDIR=/somewhere
+# everything goes below that directory, nothing is installed by apt, and no service is touched. PYTHON names another
+# Python (3.11 or newer).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=${DESTDIR:-}
@@ -15,7 +17,7 @@ say() { echo "install: $*"; }
 fail() { echo "install: $*" >&2; exit 1; }
 
 packages() {
-  local wanted=(python3-venv python3-dev gcc libc6-dev bluez dbus) missing=() package
+  local wanted=(python3-venv python3-dev gcc libc6-dev bluez dbus systemd) missing=() package
   for package in "${wanted[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
@@ -25,12 +27,16 @@ packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# What the program is made of: the sources, the libraries, and the Python that runs them.
+# What the program is built from. What a checkout may hold besides belongs to another build.
+sources() {
+  find gateway firmware_profiles config/demo setup.py pyproject.toml README.md systemd/requirements.lock \
+    -name __pycache__ -prune -o -type f ! -name '*.so' ! -name '*.c' -print0 | LC_ALL=C sort -z
+}
+
+# The sources, the libraries, and the Python that runs them.
 fingerprint() {
   {
-    find gateway firmware_profiles setup.py pyproject.toml systemd/requirements.lock -type f \
-      \( -name '*.py' -o -name '*.pxd' -o -name '*.yaml' -o -name '*.toml' -o -name '*.typed' -o -name '*.lock' \) -print0 |
-      LC_ALL=C sort -z | xargs -0 sha256sum
+    sources | xargs -0 sha256sum
     "$python" -c 'import sys; print(sys.version)'
   } | sha256sum | cut -c1-12
 }
@@ -44,30 +50,40 @@ program() {
   else
     say "building the program ($version)"
     rm -rf "$root${opt:?}/${version:?}"
-    rm -rf build  # of another version
     install -d -m 0755 "$root$opt"
     "$python" -m venv "$root$opt/$version"
     local pip=("$root$opt/$version/bin/python" -m pip --disable-pip-version-check install --quiet)
     "${pip[@]}" --require-hashes --only-binary :all: -r systemd/requirements.lock
-    "${pip[@]}" --no-deps --no-build-isolation .
+    # From a copy: root leaves nothing in the checkout that its owner could not remove.
+    install -d "$root$opt/$version/sources"
+    sources | xargs -0 cp --parents --target-directory="$root$opt/$version/sources"
+    "${pip[@]}" --no-deps --no-build-isolation "$root$opt/$version/sources"
+    rm -rf "$root$opt/$version/sources"
     "$root$opt/$version/bin/gateway" --version
     touch "$root$opt/$version/complete"
   fi
-  ln -sfnT "$version" "$root$opt/venv.new"
-  mv -fT "$root$opt/venv.new" "$root$opt/venv"
+  link "$version" "$root$opt/venv"
   for old in "$root$opt"/venv-*; do
     [[ $old == "$root$opt/$version" ]] || outdated+=("$old")
   done
 }
 
+# link TO NAME: at no moment without one
+link() {
+  [[ $(readlink "$2") == "$1" ]] && return
+  changed=yes
+  ln -sfnT "$1" "$2.new"
+  mv -fT "$2.new" "$2"
+}
+
 files() {
+  cmp -s systemd/gateway.service "$root/etc/systemd/system/gateway.service" || changed=yes
   install -d -m 0755 "$root$opt"/{libexec,share/doc} "$root"/etc/{systemd/system,sysusers.d} "$root/usr/local/bin"
-  install -m 0755 systemd/renew-credentials "$root$opt/libexec/renew-credentials"
-  install -m 0755 systemd/uninstall.sh "$root$opt/libexec/uninstall.sh"
-  install -m 0644 docs/*.md "$root$opt/share/doc"
-  install -m 0644 systemd/gateway.service "$root/etc/systemd/system/gateway.service"
-  install -m 0644 systemd/gateway.sysusers "$root/etc/sysusers.d/gateway.conf"
-  ln -sfnT "$opt/venv/bin/gateway" "$root/usr/local/bin/gateway"
+  install -C -m 0755 systemd/{renew-credentials,uninstall.sh} "$root$opt/libexec"
+  install -C -m 0644 docs/*.md "$root$opt/share/doc"
+  install -C -m 0644 systemd/gateway.service "$root/etc/systemd/system/gateway.service"
+  install -C -m 0644 systemd/gateway.sysusers "$root/etc/sysusers.d/gateway.conf"
+  link "$opt/venv/bin/gateway" "$root/usr/local/bin/gateway"
 }
 
 configuration() {
@@ -87,10 +103,16 @@ configuration() {
 }
 
 service() {
-  systemctl daemon-reload
   systemctl enable --quiet gateway
+  if [[ ! -d /run/systemd/system ]]; then
+    say "systemd does not run here: the service starts with the system, for which /etc/gateway has to be right"
+    return
+  fi
+  systemctl daemon-reload
   if [[ -n $fresh ]]; then
-    say "next: edit /etc/gateway, then  gateway check /etc/gateway && sudo systemctl start gateway"
+    say "next: edit /etc/gateway, then  sudo gateway check /etc/gateway && sudo systemctl start gateway"
+  elif [[ -z $changed ]] && systemctl is-active --quiet gateway; then
+    say "the service runs on"
   elif gateway check /etc/gateway >&2; then
     systemctl restart gateway
     say "restarted; systemctl status gateway"
@@ -100,6 +122,7 @@ service() {
 }
 
 fresh=
+changed=  # what the service runs with
 outdated=()
 [[ -n $root || $EUID == 0 ]] || fail "run it as root: sudo systemd/install.sh"
 if [[ -n $root ]]; then root=$(realpath -m "$root"); else packages; fi
@@ -107,6 +130,6 @@ if [[ -n $root ]]; then root=$(realpath -m "$root"); else packages; fi
 program
 configuration
 files
-if [[ -z $root && -d /run/systemd/system ]]; then service; fi
+[[ -n $root ]] || service
 if ((${#outdated[@]})); then rm -rf "${outdated[@]}"; fi
 say "done"

@@ -12,7 +12,7 @@ case ${1:-} in
 esac
 [[ -n $root || $EUID == 0 ]] || { echo "uninstall: run it as root" >&2; exit 1; }
 
-if [[ -z $root && -d /run/systemd/system ]]; then
+if [[ -z $root ]]; then
   systemctl disable --quiet --now gateway 2>/dev/null || true
 fi
 rm -f "$root/etc/systemd/system/gateway.service" "$root/etc/sysusers.d/gateway.conf" "$root/usr/local/bin/gateway"

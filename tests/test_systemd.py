@@ -137,22 +137,58 @@ def test_a_link_laid_by_the_service_leads_root_nowhere(public_folder: Path) -> N
 
 
 def tree(root: Path) -> dict[str, object]:
-    """Every file but the program's own: mode and content."""
+    """Every file but the program's own: mode, content, and which file it is."""
     return {
         str(path.relative_to(root)): (
             stat.S_IMODE(path.lstat().st_mode),
             path.read_bytes() if path.is_file() else None,
+            (path.lstat().st_ino, path.lstat().st_mtime_ns) if not path.is_dir() else None,
         )
         for path in sorted(root.rglob("*"))
         if "/venv" not in str(path)
     }
 
 
-def fingerprint() -> str:
+def fingerprint(checkout: Path = ROOT) -> str:
     words = (ROOT / "systemd/install.sh").read_text()
-    function = words[words.index("fingerprint() {") :].partition("\n}\n")[0] + "\n}\n"
-    script = f"set -euo pipefail; cd {ROOT}; python={sys.executable}\n{function}fingerprint"
+    functions = words[words.index("sources() {") : words.index("# A virtual environment cannot")]
+    script = f"set -euo pipefail; cd {checkout}; python={sys.executable}\n{functions}fingerprint"
     return run("bash", "-c", script).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("changed", "another"),
+    [
+        ("gateway/core/core.py", True),
+        ("gateway/core/core.pxd", True),
+        ("gateway/status/page.css", True),
+        ("firmware_profiles/ruuvi.yaml", True),
+        ("config/demo/site.yaml", True),
+        ("systemd/requirements.lock", True),
+        ("gateway/core/core.cpython-313-aarch64-linux-gnu.so", False),
+        ("gateway/core/core.c", False),
+        ("gateway/core/__pycache__/core.cpython-313.pyc", False),
+        ("config/store/site.yaml", False),
+        ("docs/radio.md", False),
+    ],
+)
+def test_what_makes_another_program(tmp_path: Path, changed: str, another: bool) -> None:
+    for name in (
+        "pyproject.toml",
+        "setup.py",
+        "README.md",
+        "systemd/requirements.lock",
+        "gateway/core/core.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before")
+    for name in ("firmware_profiles", "config/demo"):
+        (tmp_path / name).mkdir(parents=True)
+    before = fingerprint(tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", before)
+    (tmp_path / changed).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / changed).write_text("after")
+    assert (fingerprint(tmp_path) != before) is another
 
 
 def install(root: Path, script: str = "install.sh", *arguments: str) -> str:

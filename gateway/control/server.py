@@ -28,6 +28,7 @@ class ControlServer:
     def __init__(self, state_dir: Path, answer: Answer) -> None:
         self._directory = own_directory(state_dir)
         self._answer = answer
+        self._held: set[asyncio.Task[None]] = set()
 
     async def run(self) -> NoReturn:
         (self._directory / NAME).unlink(missing_ok=True)  # of a run that was cut off; the lock is ours
@@ -38,13 +39,28 @@ class ControlServer:
                 listening.bind(path)
             finally:
                 os.umask(before)
-        server = await asyncio.start_unix_server(self._serve, sock=listening, limit=QUESTION_BYTES)
+        # `start_unix_server` of Python 3.13 looks the path up, by a descriptor that is closed.
+        server = await asyncio.start_server(self._connected, sock=listening, limit=QUESTION_BYTES)
         try:
-            async with server:
-                await server.serve_forever()
+            await (
+                asyncio.Event().wait()
+            )  # `serve_forever` of Python 3.12 waits for open connections when it is cancelled
         finally:
+            server.close()
             (self._directory / NAME).unlink(missing_ok=True)
+            await self._let_go()
         raise AssertionError("it serves for ever")
+
+    async def _let_go(self) -> None:
+        for task in self._held:
+            task.cancel()
+        await asyncio.gather(*self._held, return_exceptions=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio reports its own when it is cancelled at a stop.
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._held.add(task)
+        task.add_done_callback(self._held.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
