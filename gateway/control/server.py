@@ -42,9 +42,8 @@ class ControlServer:
         # `start_unix_server` of Python 3.13 looks the path up, by a descriptor that is closed.
         server = await asyncio.start_server(self._connected, sock=listening, limit=QUESTION_BYTES)
         try:
-            await (
-                asyncio.Event().wait()
-            )  # `serve_forever` of Python 3.12 waits for open connections when it is cancelled
+            # `serve_forever` of Python 3.12 waits for open connections when it is cancelled.
+            await asyncio.Event().wait()
         finally:
             server.close()
             (self._directory / NAME).unlink(missing_ok=True)
