@@ -124,6 +124,7 @@ class Writer:
                 self._timer = None
             if batch:
                 await self._write(batch)
+            del batch  # or whom it is about would be held until the next
 
     async def _write(self, batch: list[_Pending]) -> None:
         writes = [pending.write for pending in batch]
