@@ -132,11 +132,16 @@ def report(run: Run) -> tuple[str, list[str]]:
             "happens). Medians of simulated days, in brackets the highest. Flat is what is wanted.", "",
             *_by_day(days), "",
             *(f"- {name}: {words}" for name, words in facts.items()),
-            f"- verdict: {'; '.join(wrong) or 'nothing lost, nothing twice, nothing grows'}", "",
-            "## Who has the memory", "", *_attributed(run.censuses), "",
+            f"- verdict: {'; '.join(wrong) or _fine(days)}", "",
+            "## Who has the memory", "", *_attributed(run.censuses[:-1] or run.censuses), "",
         ]
     )  # fmt: skip
     return text, wrong
+
+
+def _fine(days: Sequence[Sequence[Sample]]) -> str:
+    grows = f"nothing grows by {SETTLED_MIB_D} MiB a day" if len(days) >= LONG_D else "nothing grows"
+    return f"nothing lost, nothing twice, {grows}"
 
 
 def _growth(days: Sequence[Sequence[Sample]], words: str, member: str, unit: int, share: float) -> str:
@@ -186,18 +191,18 @@ def _attributed(censuses: Sequence[dict[str, Any]]) -> list[str]:
         rows.append(f"| {n + 1} | {' | '.join(cells)} |")
     n = len(censuses)
     nights = [censuses[at] for at in (min(1, n - 1), n // 2, -1)]
-    rows += ["", *(_sentence(*pair, *words) for pair, words in zip(pairwise(nights), SPANS, strict=True)), ""]
+    for pair, words in zip(pairwise(nights), SPANS, strict=True):
+        rows += ["", _sentence(*pair, *words)]
+    rows.append("")
     first, half, last = (Counter(night["tables"]) for night in nights)
     longer = sorted(((last[t] - half[t], t) for t in last if last[t] > half[t]), reverse=True)
-    rows += [
-        "Tables with more entries at the end than half way, the largest differences (second night, half way,"
-    ]
-    rows += ["end); where each ends is said in [memory.md](memory.md):", ""]
+    rows += ["Tables with more entries in the last night than half way (second night, half way, last night);"]
+    rows += ["where each ends is said in [memory.md](memory.md):", ""]
     rows += [f"- `{t}`: {first[t]:,}, {half[t]:,}, {last[t]:,}" for _, t in longer[:SHOWN_TABLES]]
     return rows
 
 
-SPANS = [("Second night", "half way"), ("Half way", "end")]
+SPANS = [("Second night", "half way"), ("Half way", "last night")]
 
 
 def _sentence(before: dict[str, Any], after: dict[str, Any], since: str, until: str) -> str:
@@ -208,9 +213,9 @@ def _sentence(before: dict[str, Any], after: dict[str, Any], since: str, until: 
     return (
         f"{since} to {until}: RSS {mib['rss']:+.2f} MiB. malloc has {mib['malloc_used']:+.2f} MiB in use "
         f"({mib['sqlite']:+.2f} of it SQLite's pages) and holds {mib['malloc_free']:+.2f} free, Python has "
-        f"{more['python_blocks'] / 1000:+.1f} thousand small pieces.\n"
+        f"{more['python_blocks'] / 1000:+.1f} thousand small pieces."
     )
 
 
 if __name__ == "__main__":
-    print(report(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Run))[0])
+    print(report(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Run))[0], end="")
