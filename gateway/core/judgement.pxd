@@ -2,13 +2,15 @@
 cimport cython
 cimport libc.math as math
 from gateway.core.fences cimport Place
+from gateway.core.listening cimport decay
 from gateway.core.rows cimport Rows
 
 cdef double SURE_ACCURACY_M, OUT_HOLDS_S, CLEARLY, SHALLOW, CUT_SHALLOW, STANDING, CRAWL, CALM, TURN_FADES, FAST
 cdef double CRAWL_WORTH, TURN_WORTH, TURN_FROM_DEG, TURN_FULL_DEG, UNKNOWN_SPEED_S, LENGTHS_TO_CONFIRM
 cdef double TURNED_ODDS, STRAIGHT_ODDS, WAITING_ODDS, LEAST_ODDS, MOST_ODDS, STAND_S, STAND_ODDS_S
 cdef double COUNTED_GAP_S, CLOSING_MS
-cdef double UNKNOWN, INFINITE, SQRT2, TURN_FIXES, TURN_TELLS, MANY_FIXES
+cdef double AXIS_DEVIATIONS, TAIL_P, TAIL_1, TAIL_2, TAIL_3, TAIL_4, TAIL_5
+cdef double UNKNOWN, INFINITE, TURN_FIXES, TURN_TELLS, MANY_FIXES
 
 cdef class Undecided(Rows):
     cdef readonly double[::1] since_s, inside_odds, sure, gaps, inside_s, standing_s, slowed, crawled
@@ -32,7 +34,7 @@ cpdef bint is_inside(double depth_m, double accuracy_m)
 cpdef bint announces(Place place, double was_m, double is_m, double gap_s)
 cpdef bint is_worth_a_word(double depth_m, double accuracy_m, Place place)
 cpdef bint is_worth_a_crossing(double depth_m, double accuracy_m, Place place)
-@cython.locals(deviations=double)
+@cython.locals(x=double, t=double, tail=double)
 cpdef double side_probability(double depth_m, double accuracy_m)
 @cython.locals(p=double)
 cpdef double side_odds(double depth_m, double accuracy_m, Place place)
