@@ -7,7 +7,9 @@ where it is not or GATEWAY_PURE=1 is set; one line says so. The source is the sa
 from __future__ import annotations
 
 import os
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from setuptools import Extension, find_packages, setup
@@ -23,6 +25,16 @@ FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]
 """No fused operations: plain and compiled give the same bits, on every processor."""
 SHARED = "gateway._cython"
 """What Cython would put into every module, once: a third of the time to compile."""
+
+
+def compilers() -> int:
+    """So many at once: one a core, as far as there is memory, of which each takes up to 170 MB."""
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    except OSError:
+        found = None
+    cores = os.cpu_count() or 1
+    return max(1, min(cores, int(found[1]) // 200_000)) if found else cores
 
 
 def extensions() -> list[Any]:
@@ -54,7 +66,7 @@ def extensions() -> list[Any]:
 class CompileIfPossible(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.parallel = self.parallel or True
+        self.parallel = self.parallel or compilers()
 
     def run(self) -> None:
         try:
