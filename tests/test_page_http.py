@@ -49,7 +49,7 @@ class Served:
 
     def held(self) -> int:
         """Connections that the server has."""
-        return len(self._server._held)
+        return len(self._server._conversations)
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from gateway.control.wire import MAX_BYTES, NAME, QUESTION_BYTES, Reply, Request, near, own_directory
+from gateway.conversations import Conversations
 from gateway.errors import GatewayError
 
 PATIENCE_S = 5.0
@@ -28,7 +29,7 @@ class ControlServer:
     def __init__(self, state_dir: Path, answer: Answer) -> None:
         self._directory = own_directory(state_dir)
         self._answer = answer
-        self._held: set[asyncio.Task[None]] = set()
+        self._conversations = Conversations(self._serve)
 
     async def run(self) -> NoReturn:
         (self._directory / NAME).unlink(missing_ok=True)  # of a run that was cut off; the lock is ours
@@ -40,39 +41,25 @@ class ControlServer:
             finally:
                 os.umask(before)
         # `start_unix_server` of Python 3.13 looks the path up, by a descriptor that is closed.
-        server = await asyncio.start_server(self._connected, sock=listening, limit=QUESTION_BYTES)
+        server = await asyncio.start_server(self._conversations.begin, sock=listening, limit=QUESTION_BYTES)
         try:
             # `serve_forever` of Python 3.12 waits for open connections when it is cancelled.
             await asyncio.Event().wait()
         finally:
             server.close()
             (self._directory / NAME).unlink(missing_ok=True)
-            await self._let_go()
+            await self._conversations.end()
         raise AssertionError("it serves for ever")
 
-    async def _let_go(self) -> None:
-        for task in self._held:
-            task.cancel()
-        await asyncio.gather(*self._held, return_exceptions=True)
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: asyncio reports its own when it is cancelled at a stop.
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._held.add(task)
-        task.add_done_callback(self._held.discard)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(ConnectionError, TimeoutError):
-                reply = await self._reply(reader, _uid_of(writer))
-                payload = msgspec.json.encode(reply)
-                if len(payload) > MAX_BYTES:
-                    too_long = f"the answer is longer than {MAX_BYTES >> 20} MiB"
-                    payload = msgspec.json.encode(Reply(refused=too_long))
-                writer.write(payload + b"\n")
-                await writer.drain()
-        finally:
-            writer.close()
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            reply = await self._reply(reader, _uid_of(writer))
+            payload = msgspec.json.encode(reply)
+            if len(payload) > MAX_BYTES:
+                too_long = f"the answer is longer than {MAX_BYTES >> 20} MiB"
+                payload = msgspec.json.encode(Reply(refused=too_long))
+            writer.write(payload + b"\n")
+            await writer.drain()
 
     async def _reply(self, reader: asyncio.StreamReader, uid: int) -> Reply:
         """Reads the question in any case: an unread one would break the connection before the refusal."""

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import h11
 from msgspec import Struct, field
 
+from gateway.conversations import Conversations
 from gateway.counts import Counts
 from gateway.links import Link
 
@@ -130,7 +131,7 @@ class PageServer:
         self._gate = gate
         self._serve = serve
         self._counts = counts
-        self._held: set[asyncio.Task[None]] = set()
+        self._conversations = Conversations(self._converse)
         self._streams = 0
 
     async def run(self) -> NoReturn:
@@ -150,33 +151,25 @@ class PageServer:
                 await asyncio.Event().wait()  # `serve_forever` would wait for streams when it is cancelled
             finally:
                 server.close()
-                await self._let_go()
-
-    async def _let_go(self) -> None:
-        for task in self._held:
-            task.cancel()
-        await asyncio.gather(*self._held, return_exceptions=True)
+                await self._conversations.end()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._held) >= CONNECTIONS:
+        if len(self._conversations) >= CONNECTIONS:
             self._counts.count("page", "too_many_connections")
-            writer.close()
+            writer.transport.abort()
             return
-        # A task of our own: asyncio reports its own when it is cancelled at a stop.
-        task = asyncio.create_task(self._converse(reader, writer))
-        self._held.add(task)
-        task.add_done_callback(self._held.discard)
+        self._conversations.begin(reader, writer)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await _Conversation(reader, writer).hold(self._answer, self._counts)
         except (OSError, TimeoutError, h11.LocalProtocolError):
             self._counts.count("page", "broken_off")
+            writer.transport.abort()
         except Exception:
             self._counts.count("page", "failed")
             _log.exception("the page failed in a stream")
-        finally:
-            writer.close()
+            writer.transport.abort()
 
     async def _answer(self, asked: Asked) -> Answer:
         refused = self._gate.refusal(asked)
