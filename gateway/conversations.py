@@ -14,7 +14,8 @@ Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None
 
 class Conversations:
     def __init__(self, converse: Converse, taken_s: float = TAKEN_S) -> None:
-        """`converse`: what it raises breaks the connection off, and is an error of its own."""
+        """`converse`: what it raises breaks the connection off; an OSError or TimeoutError, which the other
+        end can bring about, goes no further."""
         self._converse = converse
         self._taken_s = taken_s
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}

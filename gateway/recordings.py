@@ -63,8 +63,10 @@ def alone(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RecordingError(f"{path} is being written by another `gateway record`") from None
-        yield
-        beside.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def is_own(path: Path) -> bool:

@@ -76,7 +76,7 @@ def _by_radio(device: Listened, clock: Clock) -> Iterator[str]:
     when = "" if device.heard else " when it was last heard"
     yield f"believed{when}, by {'a walk' if device.calibrated else 'the map alone'}: {', '.join(believed)}"
     new = ", as it has only just moved" if device.is_new else ""
-    likeliest = max(device.beliefs, key=device.beliefs.__getitem__, default="") or "outside"
+    likeliest = next(iter(device.beliefs), "") or "outside"
     moves = f"another zone would have to be believed to {device.needs:.0%}{new}"
     yield f"{likeliest} is the likeliest since {clock(device.best_since_s)}; {moves}"
     if device.holds and device.leaves_s is not None:

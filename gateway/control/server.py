@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import struct
@@ -52,14 +51,13 @@ class ControlServer:
         raise AssertionError("it serves for ever")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            reply = await self._reply(reader, _uid_of(writer))
-            payload = msgspec.json.encode(reply)
-            if len(payload) > MAX_BYTES:
-                too_long = f"the answer is longer than {MAX_BYTES >> 20} MiB"
-                payload = msgspec.json.encode(Reply(refused=too_long))
-            writer.write(payload + b"\n")
-            await writer.drain()
+        reply = await self._reply(reader, _uid_of(writer))
+        payload = msgspec.json.encode(reply)
+        if len(payload) > MAX_BYTES:
+            too_long = f"the answer is longer than {MAX_BYTES >> 20} MiB"
+            payload = msgspec.json.encode(Reply(refused=too_long))
+        writer.write(payload + b"\n")
+        await writer.drain()
 
     async def _reply(self, reader: asyncio.StreamReader, uid: int) -> Reply:
         """Reads the question in any case: an unread one would break the connection before the refusal."""

@@ -85,7 +85,7 @@ class ResolvableAddresses:
         if not self._may_try(heard, t_s):
             self._counts.count("identity", "rpa_deferred")
             return ""
-        return self._try(address, rpa, t_s)
+        return self._try(address, heard, rpa, t_s)
 
     def _may_try(self, heard: int, t_s: float) -> bool:
         second = math.floor(t_s)
@@ -110,8 +110,7 @@ class ResolvableAddresses:
             while traces and next(iter(traces.values())) < t_s - FOREIGN_S:
                 traces.popitem(last=False)
 
-    def _try(self, address: str, rpa: bytes, t_s: float) -> str:
-        heard = trace(address)
+    def _try(self, address: str, heard: int, rpa: bytes, t_s: float) -> str:
         self._waiting.pop(heard, None)
         for identity, encrypt in self._keys:
             if ah(encrypt, rpa[:3]) == rpa[3:]:

@@ -32,9 +32,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Whole = Annotated[int, Field(strict=True)]
 Words = Annotated[str, Field(min_length=1)]
-LegalBasis = Annotated[
-    str, Field(min_length=1, examples=["eu-gdpr:A6-1-a", "eu-gdpr:A6-1-b", "eu-gdpr:A6-1-f"])
-]
+LegalBasis = Annotated[Words, Field(examples=["eu-gdpr:A6-1-a", "eu-gdpr:A6-1-b", "eu-gdpr:A6-1-f"])]
 """Free text, best a term of DPV's extension for the GDPR: consent, contract, legitimate interest."""
 
 

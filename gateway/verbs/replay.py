@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time, tzinfo
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
@@ -178,9 +179,6 @@ def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject
     if first is None:
         raise RecordingError("nothing is in this recording")
     at_s = None if wanted.at is None else moment_s(wanted.at, zone, first.t_s)
-    if at_s is not None and at_s < first.t_s:
-        begins = datetime.fromtimestamp(first.t_s, zone)
-        raise RecordingError(f"--at: the recording begins at {begins:%Y-%m-%d %H:%M:%S} ({zone})")
     said: list[dict[str, Any]] = []
     key = assembled.screen.subject_key(subject)
     with _output(wanted.out) as file:
@@ -191,8 +189,9 @@ def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject
                 file.write(line.encode() + b"\n")
 
         def tell(presence: Presence | None, releases: Sequence[Release]) -> None:
+            replayed = partial(explain, assembled, subject, is_replayed=True, recorded_to_s=counted.ended_s)
             if presence is None:
-                show(explain(assembled, subject, said=said, is_replayed=True, recorded_to_s=counted.ended_s))
+                show(replayed(said=said))
                 return
             event = msgspec.json.decode(stages.presence_line(presence))
             told = [
@@ -202,15 +201,7 @@ def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject
                 == (key, presence.zone, presence.change, presence.t_s)
             ]
             if wanted.at is None:
-                replayed = explain(
-                    assembled,
-                    subject,
-                    event=event,
-                    told=told,
-                    is_replayed=True,
-                    recorded_to_s=counted.ended_s,
-                )
-                show(replayed)
+                show(replayed(event=event, told=told))
             said.append(event)
 
         stages.explained(
@@ -227,15 +218,19 @@ def _explain(signals: Iterable[Signal], directory: Path, wanted: Wanted, subject
 
 def moment_s(text: str, zone: tzinfo, first_s: float) -> float:
     """Unix seconds of `--at`: RFC 3339, or a time of the shop's clock on the day on which the recording
-    begins. RecordingError for anything else."""
+    begins. RecordingError for anything else, and before that."""
+    begins = datetime.fromtimestamp(first_s, zone)
     try:
         if len(text) <= len("09:30:00"):
-            day = datetime.fromtimestamp(first_s, zone).date()
-            return datetime.combine(day, time.fromisoformat(text), zone).timestamp()
-        moment = datetime.fromisoformat(text)
+            moment = datetime.combine(begins.date(), time.fromisoformat(text), zone)
+        else:
+            moment = datetime.fromisoformat(text)
     except ValueError:
         raise RecordingError(f"--at: expected 09:30:00 or 2025-12-22T09:30:00Z, got '{text}'") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+    at_s = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+    if at_s < first_s:
+        raise RecordingError(f"--at: the recording begins at {begins:%Y-%m-%d %H:%M:%S} ({zone})")
+    return at_s
 
 
 def _consented(
