@@ -5,45 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from gateway.conversations import Conversations, Converse
 
 
 @contextlib.asynccontextmanager
 async def listening(
-    serve: Serve, port: int = 0, *, tls: ssl.SSLContext | None = None, limit: int = 1 << 16
+    serve: Converse, port: int = 0, *, tls: ssl.SSLContext | None = None, limit: int = 1 << 16
 ) -> AsyncIterator[int]:
     """The port. At the end every connection is broken and waited for: an open one would be the warning of
-    whatever test runs when it is collected.
+    whatever test runs when it is collected. What `serve` raised is raised then.
     """
-    writers: list[asyncio.StreamWriter] = []
-    tasks: set[asyncio.Task[None]] = set()
+    errors: list[Exception] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve(reader, writer)
-        finally:
-            writer.close()
+        except Exception as error:
+            errors.append(error)
+            raise ConnectionAbortedError from None
 
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: asyncio reports its own when it is cancelled.
-        tasks.add(asyncio.create_task(converse(reader, writer)))
-        writers.append(writer)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls, limit=limit)
+    conversations = Conversations(converse)
+    server = await asyncio.start_server(conversations.begin, "127.0.0.1", port, ssl=tls, limit=limit)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for _ in range(5):  # turns of the loop from an accepted socket to `connected`
+        for _ in range(5):  # turns of the loop from an accepted socket to `begin`
             await asyncio.sleep(0)
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for writer in writers:
-            writer.transport.abort()
-        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):
-                raise error
+        await conversations.end()
+    if errors:
+        raise errors[0]
