@@ -16,7 +16,7 @@ from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
 from gateway.mqtt_packets import PacketStream, Publish
-from gateway.recent import STRANGER_S
+from gateway.recent import Freshness
 
 READ_BYTES = 1 << 16
 READS = 32
@@ -33,7 +33,7 @@ class Intake:
         self._paho: PahoClient = client._client
         self._receive = self._paho._sock_recv
         self._stream = PacketStream(publish, self._give, is_v5=is_v5)
-        self._fresh_since_s = time.monotonic()
+        self._freshness = Freshness()
         self._given = b""
         """What paho may read."""
         self._has_ended = False
@@ -77,9 +77,8 @@ class Intake:
         if self._paho._ping_t:  # who sends is alive: the answer to a ping may stand behind a minute's flood
             self._paho._ping_t = 0.0
         self._stream.feed(chunk)
-        if (now_s := time.monotonic()) - self._fresh_since_s > STRANGER_S:
+        if self._freshness.is_over(time.monotonic()):
             self._stream.forget()
-            self._fresh_since_s = now_s
         return len(chunk) == READ_BYTES or isinstance(self._paho._sock, ssl.SSLSocket)
 
     def _give(self, packet: bytes) -> None:

@@ -12,13 +12,27 @@ MOST: Final = 4096
 """Beyond so many all are forgotten, which costs no more than to work them out again."""
 
 
+class Freshness:
+    """When it is time to forget: once every `STRANGER_S`. Time is an argument, in seconds."""
+
+    def __init__(self) -> None:
+        self.since_s = float("-inf")
+
+    def is_over(self, now_s: float) -> bool:
+        """True begins it anew; also where the clock was set back."""
+        if 0 <= now_s - self.since_s < STRANGER_S:
+            return False
+        self.since_s = now_s
+        return True
+
+
 class Recent(Generic[K, V]):
-    """Two halves: what was put lately, and what was put before that. Time is an argument, in seconds."""
+    """Two halves: what was put lately, and what was put before that. Time is an argument, as above."""
 
     def __init__(self) -> None:
         self._now: dict[K, V] = {}
         self._before: dict[K, V] = {}
-        self._since_s = float("-inf")
+        self._freshness = Freshness()
 
     def __len__(self) -> int:
         return len(self._now) + len(self._before)
@@ -35,10 +49,9 @@ class Recent(Generic[K, V]):
 
     def fade(self, t_s: float) -> None:
         """Forget what is too old at `t_s`; a clock that was set back forgets all."""
-        if 0 <= t_s - self._since_s < STRANGER_S:
-            return
-        is_near = STRANGER_S <= t_s - self._since_s < 2 * STRANGER_S
-        self._now, self._before, self._since_s = {}, self._now if is_near else {}, t_s
+        age_s = t_s - self._freshness.since_s
+        if self._freshness.is_over(t_s):
+            self._now, self._before = {}, self._now if 0 <= age_s < 2 * STRANGER_S else {}
 
     def clear(self) -> None:
         self._now, self._before = {}, {}

@@ -5,7 +5,6 @@ Of an unknown device only the receiver's last-heard time and a count remain (DES
 
 from __future__ import annotations
 
-import math
 from typing import Final, Protocol
 
 from gateway.counts import Counts
@@ -16,7 +15,7 @@ from gateway.profiles import Assembler, Part
 from gateway.profiles.ble import Heard
 from gateway.profiles.decoded import BindKeys
 from gateway.profiles.telemetry import TelemetryMemory
-from gateway.recent import STRANGER_S
+from gateway.recent import Freshness
 from gateway.settings.identity_keys import IdentityKeys
 
 SWAPPED_WITHIN_DEG = 0.1
@@ -72,7 +71,7 @@ class Identification:
         self._enrolment = enrolment
         self._counts = counts
         self._assembler = Assembler(counts)
-        self._fresh_since_s = -math.inf
+        self._freshness = Freshness()
         self.know(site)
 
     def know(self, site: SiteMap) -> None:
@@ -94,9 +93,8 @@ class Identification:
 
     def fade(self, t_s: float) -> None:
         """Of who is nobody's business nothing that names it is kept, see `STRANGER_S`."""
-        if not 0 <= t_s - self._fresh_since_s < STRANGER_S:
+        if self._freshness.is_over(t_s):
             self._profiles.forget()
-            self._fresh_since_s = t_s
 
     def rekey(self, keys: IdentityKeys) -> None:
         """Other identity keys from now on."""

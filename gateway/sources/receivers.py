@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 from gateway.counts import Counts
 from gateway.model import ReceiverState
 from gateway.profiles import StateReader, Word
-from gateway.recent import STRANGER_S
+from gateway.recent import Freshness
 from gateway.sources import Clock, Hear
 
 MISSED: Final = 3
@@ -76,13 +76,12 @@ class ReceiverStates:
 
     async def watch(self) -> NoReturn:
         """Notice those that say nothing any more, until cancelled."""
-        fresh_since_s = time.monotonic()
+        freshness = Freshness()
         while True:
             await asyncio.sleep(LOOK_S)
             now_s = time.monotonic()
-            if now_s - fresh_since_s > STRANGER_S:  # a topic may name anybody
+            if freshness.is_over(now_s):  # a topic may name anybody
                 self._topics.clear()
-                fresh_since_s = now_s
             for receiver in [r for r, expected_s in self._expected_s.items() if expected_s < now_s]:
                 del self._expected_s[receiver]
                 self._counts.count("receivers", "silent")
